@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class MlflowSyncConfig(AppConfig):
+    name = "mlflow_sync"
+    verbose_name = "MLflow"

@@ -1,0 +1,19 @@
+"""Where everything is: the console, the API, health."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from verifywise import api, health, views
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path(
+        "console/organization/", views.choose_organization, name="choose-organization"
+    ),
+    path("console/", admin.site.urls),
+    path("api/", include(api.urlpatterns)),
+    path("healthz", health.healthz, name="healthz"),
+]

@@ -1,0 +1,27 @@
+"""Pages of the console that belong to no model."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from accounts.middleware import SESSION_KEY, MemberRequest
+
+
+@login_required
+@require_POST
+def choose_organization(request: HttpRequest) -> HttpResponse:
+    """Work in another of one's organizations from here on."""
+    chosen = request.POST.get("organization", "")
+    for membership in cast(MemberRequest, request).memberships:
+        if str(membership.organization_id) == chosen:
+            request.session[SESSION_KEY] = membership.organization_id
+            messages.success(request, f"You are in {membership.organization} now.")
+            return redirect("admin:index")
+    messages.error(request, "You are not a member of that organization.")
+    return redirect("admin:index")
