@@ -1,0 +1,268 @@
+"""The engine: rules are pure functions from facts to an outcome.
+
+A rule registers under an id of the catalogue and declares which facts it reads and
+which thresholds it is given; the tests hold it to that. Everything else about it
+(title, severity, gate, controls, remedy) is the catalogue's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from compliance.catalogue import Entry, Kind, catalogue
+from compliance.exceptions import CatalogueError
+from compliance.facts import ModelFacts, SourceFacts
+from inventory.records import Section
+
+logger = logging.getLogger(__name__)
+
+CLOCKS = frozenset({"today", "now"})
+
+
+class Verdict(StrEnum):
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    UNKNOWN = "unknown"  # the evidence needed to judge is missing
+    NOT_APPLICABLE = "not_applicable"
+    ERROR = "error"  # the rule itself crashed
+
+    @property
+    def label(self) -> str:
+        return self.value.replace("_", " ").capitalize()
+
+    @property
+    def is_undecided(self) -> bool:
+        """Neither met nor missed: such a verdict never closes a gap."""
+        return self in (Verdict.UNKNOWN, Verdict.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A rule's answer; `inputs` is what it saw inside documents such as metrics."""
+
+    verdict: Verdict
+    detail: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+PASS = Outcome(Verdict.PASS)
+
+
+def fail(detail: str, **inputs: Any) -> Outcome:
+    return Outcome(Verdict.FAIL, detail, inputs)
+
+
+def unknown(detail: str, **inputs: Any) -> Outcome:
+    return Outcome(Verdict.UNKNOWN, detail, inputs)
+
+
+def not_applicable(detail: str) -> Outcome:
+    return Outcome(Verdict.NOT_APPLICABLE, detail)
+
+
+# The sections whose tags can tell a field.
+TELLING = (Section.VERSION, Section.RUN, Section.EXPERIMENT)
+
+
+def missing(
+    facts: ModelFacts, detail: str, *, sections: tuple[Section, ...] = TELLING
+) -> Outcome:
+    """Fail; or answer unknown while a section that could tell the value is unread.
+
+    A rule that calls it reads `incomplete`.
+    """
+    for section in sections:
+        if reason := facts.incomplete.get(section):
+            return unknown(f"{detail} The {section} could not be read: {reason}")
+    return fail(detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A judgement, and what the catalogue says of it.
+
+    `check` gets the facts, and the thresholds as keyword arguments.
+    """
+
+    entry: Entry
+    check: Callable[..., Outcome]
+    reads: tuple[str, ...]
+    thresholds: tuple[str, ...] = ()
+    shown: tuple[str, ...] = field(init=False)  # the facts that every result shows
+
+    def __post_init__(self) -> None:
+        known = FACTS[self.entry.kind]
+        if strangers := set(self.reads) - set(known):
+            raise CatalogueError(
+                f"The rule {self.id} reads facts that do not exist: "
+                f"{', '.join(sorted(strangers))}."
+            )
+        if strangers := set(self.thresholds) - set(catalogue().parameters):
+            raise CatalogueError(
+                f"The rule {self.id} asks for parameters that do not exist: "
+                f"{', '.join(sorted(strangers))}."
+            )
+        shown = (name for name in self.reads if known[name] and name not in CLOCKS)
+        object.__setattr__(self, "shown", tuple(shown))
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
+
+    @property
+    def is_time_dependent(self) -> bool:
+        """Tell whether time alone can change its outcome."""
+        return not CLOCKS.isdisjoint(self.reads)
+
+
+def _facts_of(kind: type[ModelFacts] | type[SourceFacts]) -> dict[str, bool]:
+    """Map each fact to whether its value is plain, so that a result can show it whole."""
+    return {
+        item.name: "Mapping[" not in item.type and "Redaction" not in item.type
+        for item in fields(kind)
+    }
+
+
+FACTS: Mapping[Kind, Mapping[str, bool]] = {
+    kind: _facts_of(SourceFacts if kind is Kind.TRACKING_SERVER else ModelFacts)
+    for kind in Kind
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a rule said of one version or source, on which inputs and thresholds."""
+
+    rule: Rule
+    outcome: Outcome
+    inputs: Mapping[str, Any]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.outcome.verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is stored: plain values, and no key without a value."""
+        stored: dict[str, Any] = {
+            "verdict": self.outcome.verdict.value,
+            "version": self.rule.entry.version,
+        }
+        if self.outcome.detail:
+            stored["detail"] = self.outcome.detail
+        if self.inputs:
+            stored["inputs"] = {
+                name: _plain(value) for name, value in self.inputs.items()
+            }
+        if self.thresholds:
+            stored["thresholds"] = dict(self.thresholds)
+        return stored
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, timedelta) else value
+
+
+def evaluate(
+    facts: ModelFacts | SourceFacts,
+    rules: Iterable[Rule],
+    parameters: Mapping[str, float],
+) -> list[Result]:
+    """Judge one version or source by each rule; a crashing rule spoils only itself.
+
+    Costs about 5 µs a rule. `parameters` are those of `catalogue.parameters()`.
+    """
+    return [_judge(rule, facts, parameters) for rule in rules]
+
+
+def _judge(
+    rule: Rule, facts: ModelFacts | SourceFacts, parameters: Mapping[str, float]
+) -> Result:
+    inputs = {name: getattr(facts, name) for name in rule.shown}
+    thresholds = {name: parameters[name] for name in rule.thresholds}
+    try:
+        outcome = rule.check(facts, **thresholds)
+    except Exception as error:  # rules are plug-ins: a bug must not hide other gaps
+        logger.exception("Rule %s crashed", rule.id)
+        outcome = Outcome(Verdict.ERROR, f"{type(error).__name__}: {error}")
+    inputs.update(outcome.inputs)
+    return Result(rule, outcome, inputs, thresholds)
+
+
+class Rulebook:
+    """The rules that have code, by id. Two of one id stop the start."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, Rule] = {}
+
+    def rule(
+        self, rule_id: str, *, reads: tuple[str, ...], thresholds: tuple[str, ...] = ()
+    ) -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:
+        """Register a function as the rule of this id.
+
+        Raises CatalogueError if the catalogue does not know the id, if there is such a
+        rule already, or if a declared fact or threshold does not exist.
+        """
+        entry = catalogue().rules.get(rule_id)
+        if entry is None:
+            raise CatalogueError(f"The catalogue does not know the rule {rule_id}.")
+
+        def register(check: Callable[..., Outcome]) -> Callable[..., Outcome]:
+            self.add(Rule(entry=entry, check=check, reads=reads, thresholds=thresholds))
+            return check
+
+        return register
+
+    def add(self, rule: Rule) -> None:
+        """Register a rule with an entry of its own, as a plug-in may have it."""
+        if other := self._rules.get(rule.id):
+            raise CatalogueError(
+                f"There are two rules {rule.id}: {_place(other)} and {_place(rule)}."
+            )
+        self._rules[rule.id] = rule
+
+    def switched_on(self, packs: tuple[str, ...]) -> tuple[Rule, ...]:
+        """Return the rules of these packs, and those that are on whatever the packs.
+
+        Missing fields and redactions are gaps in any case.
+        """
+        always_on = catalogue().always_on
+        return tuple(
+            rule
+            for rule in self
+            if rule.entry.kind is Kind.MISSING_FIELD
+            or rule.id in always_on
+            or not set(packs).isdisjoint(rule.entry.packs)
+        )
+
+    def get(self, rule_id: str) -> Rule | None:
+        return self._rules.get(rule_id)
+
+    def __getitem__(self, rule_id: str) -> Rule:
+        return self._rules[rule_id]
+
+    def __iter__(self) -> Iterator[Rule]:
+        """Walk the rules in the order of the catalogue, those of plug-ins last."""
+        order = {rule_id: number for number, rule_id in enumerate(catalogue().rules)}
+        return iter(
+            sorted(
+                self._rules.values(), key=lambda rule: order.get(rule.id, len(order))
+            )
+        )
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+
+def _place(rule: Rule) -> str:
+    return f"{rule.check.__module__}.{rule.check.__name__}"
+
+
+rulebook = Rulebook()
