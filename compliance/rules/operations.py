@@ -1,0 +1,37 @@
+"""Is what we know complete and fresh?"""
+
+from __future__ import annotations
+
+from compliance.engine import PASS, Outcome, fail, not_applicable, rulebook, unknown
+from compliance.facts import ModelFacts, SourceFacts
+
+
+@rulebook.rule("VW-OPS-001", reads=("incomplete",))
+def record_is_complete(facts: ModelFacts) -> Outcome:
+    """About sections that could not be read, not about empty fields."""
+    if not facts.incomplete:
+        return PASS
+    reasons = [
+        f"{section}: {facts.incomplete[section]}" for section in facts.incomplete
+    ]
+    return fail(f"Could not be read: {'; '.join(reasons)}", **facts.incomplete)
+
+
+@rulebook.rule(
+    "VW-OPS-002",
+    reads=("last_synced_at", "sync_interval", "added_at", "now"),
+    thresholds=("sync_stale_factor",),
+)
+def sync_is_fresh(facts: SourceFacts, *, sync_stale_factor: float) -> Outcome:
+    """Before the first success the age counts from the day the source was added."""
+    if facts.sync_interval is None:
+        return not_applicable("The source is not synchronized by schedule.")
+    known_since = facts.last_synced_at or facts.added_at
+    if facts.now - known_since <= facts.sync_interval * sync_stale_factor:
+        return PASS if facts.last_synced_at else unknown("No sync has succeeded yet.")
+    if facts.last_synced_at is None:
+        return fail("No sync has ever succeeded.")
+    return fail(
+        f"The last successful sync ended {facts.last_synced_at:%Y-%m-%d %H:%M} UTC, "
+        f"more than {sync_stale_factor:g} intervals ago."
+    )
