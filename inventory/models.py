@@ -6,6 +6,7 @@ is marked absent, never deleted: the evidence outlives the model.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from django.db import models
@@ -119,6 +120,13 @@ class RegisteredModel(Perishable):
     def get_absolute_url(self) -> str:
         return reverse("admin:inventory_registeredmodel_change", args=[self.pk])
 
+    def record(self) -> ModelRecord:
+        """Return the row as the record it was written from."""
+        return ModelRecord(
+            **_columns_of(ModelRecord, self, apart=("redactions",)),
+            redactions=tuple(Redaction(**told) for told in self.redactions),
+        )
+
 
 class Experiment(Ingested):
     """A logical container for runs; MLflow's id of it is unique per source only."""
@@ -176,6 +184,14 @@ class Run(Ingested):
 
     def __str__(self) -> str:
         return self.name or self.run_id
+
+    def record(self) -> RunRecord:
+        """Return the row as the record it was written from."""
+        return RunRecord(
+            **_columns_of(RunRecord, self, apart=("redactions", "dataset_inputs")),
+            dataset_inputs=tuple(self.dataset_inputs),
+            redactions=tuple(Redaction(**told) for told in self.redactions),
+        )
 
 
 class ModelVersion(Perishable):
@@ -243,6 +259,10 @@ class ModelVersion(Perishable):
     dataset_inputs = models.JSONField(default=list)
     signature = models.JSONField(default=dict)
     flavors = models.JSONField(default=list)
+
+    artifacts_fingerprint = models.CharField(
+        max_length=64, blank=True, help_text="Empty: artifacts were never listed."
+    )
 
     provenance = models.JSONField(default=dict, help_text="field -> who told it")
     others = models.JSONField(default=dict, help_text="field -> what lost against it")
@@ -329,6 +349,17 @@ class LifecycleEvent(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.from_stage or 'new'} → {self.to_stage}"
+
+
+def _columns_of(
+    record: type[ModelRecord | RunRecord], row: models.Model, *, apart: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the fields of a record that its row holds in the same shape."""
+    return {
+        item.name: getattr(row, item.name)
+        for item in fields(record)
+        if item.name not in apart
+    }
 
 
 def known_fields(version: ModelVersion) -> int:

@@ -418,6 +418,7 @@ class VersionRecord:
         default_factory=dict
     )  # from MLmodel: inputs, outputs, params
     flavors: tuple[str, ...] = ()
+    artifacts_fingerprint: str = ""  # "": never listed
 
     provenance: Mapping[str, Told] = field(default_factory=dict)
     others: Mapping[str, tuple[tuple[Any, Told], ...]] = field(default_factory=dict)

@@ -59,17 +59,18 @@ _VERSION_FIELDS = (
     ),
     "governance", "version_description", "native_stage", "aliases", "tags",
     "registration_status", "run_found", "dataset_inputs", "signature", "flavors",
+    "artifacts_fingerprint",
 )  # fmt: skip
 
 
 @dataclass(slots=True)
 class StoreReport:
-    """What storing a chunk did, and the rows by their keys for who needs them next."""
+    """What storing a chunk did."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
-    changed_ids: list[int] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)  # lifecycle changes, in words
 
 
 def plain(value: Any) -> Any:
@@ -171,14 +172,15 @@ def store_versions(
     records: Sequence[VersionRecord],
     *,
     models: Mapping[str, RegisteredModel],
-    runs: Mapping[str, Run],
+    run_ids: Mapping[str, int],
     rows: dict[tuple[str, int], ModelVersion],
     at: datetime,
     previous_sync: datetime | None,
 ) -> StoreReport:
     """Write versions and their lifecycle events.
 
-    `rows` holds the present versions of the chunk by (model name, number). A record
+    `rows` holds the present versions of the chunk by (model name, number), `run_ids`
+    the keys of stored runs by MLflow's id. A record
     whose creation time differs from its row's is a new version under an old number.
     """
     usurped = [
@@ -200,7 +202,7 @@ def store_versions(
                 {
                     "registered_model": models[record.model_name],
                     "version_number": record.version_number,
-                    "run": runs.get(record.source_run_id),
+                    "run_id": run_ids.get(record.source_run_id),
                     "provenance": plain(record.provenance),
                     "others": plain(record.others),
                     "incomplete": plain(record.incomplete),
@@ -212,7 +214,7 @@ def store_versions(
         key=None,
         at=at,
     )
-    LifecycleEvent.objects.bulk_create(
+    events = [
         LifecycleEvent(
             version=rows[key],
             from_stage=stages.get(key, ""),
@@ -224,7 +226,9 @@ def store_versions(
         for record in records
         if stages.get(key := (record.model_name, record.version_number), "")
         != record.lifecycle_stage
-    )
+    ]
+    LifecycleEvent.objects.bulk_create(events)
+    report.moved = [str(event) for event in events if event.from_stage]
     return report
 
 
@@ -305,7 +309,6 @@ def _write(
     _history(model, new, update=False)
     _history(model, changed, update=True)
     report.created, report.updated = len(new), len(changed)
-    report.changed_ids = [row.pk for row in (*new, *changed)]
     return report
 
 

@@ -77,6 +77,7 @@ class TrackingServer(TenantModel):
         "scheduled", default=True, help_text="Sync by itself, every hour by default."
     )
 
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test_passed = models.BooleanField(null=True, editable=False)
     last_test_message = models.TextField(blank=True, editable=False)

@@ -245,6 +245,9 @@ Q_CLUSTER = {
     "recycle": 100,
     "save_limit": 250,
 }
+SYNC_JOB = "verifywise.jobs.sync"  # mlflow_sync may not know what follows a sync
+SCHEDULED_SYNC_JOB = "verifywise.jobs.scheduled_sync"
+EVALUATION_JOB = "verifywise.jobs.evaluate"
 SYNC_CRON = env.cron("SYNC_CRON", default="0 * * * *")
 
 # Mail, logs

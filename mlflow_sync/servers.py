@@ -1,0 +1,301 @@
+"""The acts on tracking servers: save, remove, test, ask for a sync.
+
+Each checks the permission, makes the change and notes the audit entry in one go; the
+console, the API and the command line all come here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.timezone import now
+from django_q.tasks import async_task
+
+from accounts import audit, tenancy
+from accounts.permissions import require
+from accounts.roles import Permission
+from inventory.models import Source
+from mlflow_sync import schedules
+from mlflow_sync.client import Client, Connection
+from mlflow_sync.exceptions import (
+    FailureKind,
+    SyncAlreadyActive,
+    SyncError,
+    UndecryptableSecret,
+)
+from mlflow_sync.models import SyncRun, TrackingServer, TrackingServerSecret
+
+SECRET_FIELDS = ("username", "password", "token", "headers")
+_AUDITED = (
+    "url",
+    "auth_method",
+    "workspace",
+    "verify_tls",
+    "ca_bundle",
+    "connect_timeout",
+    "read_timeout",
+    "read_artifacts",
+    "is_enabled",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """New credentials; None keeps what is stored, "" or {} forgets it."""
+
+    username: str | None = None
+    password: str | None = None
+    token: str | None = None
+    headers: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+    def given(self) -> dict[str, str]:
+        """Return the columns to write."""
+        told: dict[str, str | None] = {
+            "username": self.username,
+            "password": self.password,
+            "token": self.token,
+            "headers": None
+            if self.headers is None
+            else json.dumps(dict(self.headers), sort_keys=True),
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """What a connection test found, in a sentence for people."""
+
+    passed: bool
+    message: str
+    mlflow_version: str = ""
+    username: str = ""
+    kind: str = ""
+
+
+def save_server(
+    server: TrackingServer,
+    *,
+    name: str | None = None,
+    credentials: Credentials | None = None,
+) -> TrackingServer:
+    """Add a tracking server or change one. Raises ValidationError naming the field.
+
+    A new URL forgets the stored credentials unless new ones come along: they were
+    given for another host.
+    """
+    require(Permission.MANAGE_SERVERS)
+    is_new = server.pk is None
+    before = (
+        {}
+        if is_new
+        else TrackingServer.objects.filter(pk=server.pk).values(*_AUDITED).get()
+    )
+    with transaction.atomic():
+        _save_source(server, name)
+        server.full_clean(exclude=["source", "organization"])
+        given = credentials.given() if credentials else {}
+        moved = not is_new and before["url"] != server.url
+        secret = _secret_of(server)
+        if moved:
+            for field in SECRET_FIELDS:
+                setattr(secret, field, "")
+        for field, value in given.items():
+            setattr(secret, field, value)
+        _check_connection(server, secret)
+        if moved or given:
+            server.last_tested_at = server.last_test_passed = None
+            server.last_test_message = ""
+        server.removed_at = None  # saving a removed server brings it back
+        server.save()
+        secret.server = server
+        secret.save()
+        schedules.schedule_sync(server)
+        audit.record(
+            "tracking_server.added" if is_new else "tracking_server.changed",
+            server,
+            changes=_changes(server, before, given, forgotten=moved),
+        )
+    return server
+
+
+def remove_server(server: TrackingServer) -> None:
+    """Stop reading a server. Its models stay: what was known of them is evidence."""
+    require(Permission.MANAGE_SERVERS)
+    with transaction.atomic():
+        server.is_enabled = False
+        schedules.schedule_sync(server)
+        TrackingServerSecret.objects.filter(server=server).update(
+            username="", password="", token="", headers=""
+        )
+        server.removed_at = now()
+        server.save()
+        audit.record("tracking_server.removed", server)
+
+
+def connection_to(server: TrackingServer) -> Connection:
+    """Return how to reach the server. Raises SyncError where a setting is wrong."""
+    try:
+        secret = _secret_of(server)
+    except UndecryptableSecret as error:
+        raise SyncError(str(error), kind=FailureKind.BAD_SETTING) from error
+    return _connection(server, secret)
+
+
+def test_server(server: TrackingServer) -> TestResult:
+    """Ask the server who it is, and remember the answer. Takes as long as it takes."""
+    require(Permission.SYNC)
+    try:
+        with Client(connection_to(server)) as client:
+            found = client.probe()
+    except SyncError as error:
+        result = TestResult(passed=False, message=str(error), kind=error.kind)
+    else:
+        result = TestResult(
+            passed=True,
+            message=found.message,
+            mlflow_version=found.mlflow_version,
+            username=found.username,
+        )
+    TrackingServer.objects.filter(pk=server.pk).update(
+        last_tested_at=now(),
+        last_test_passed=result.passed,
+        last_test_message=result.message,
+        mlflow_version=result.mlflow_version or server.mlflow_version,
+    )
+    server.refresh_from_db()
+    audit.record(
+        "tracking_server.tested",
+        server,
+        changes={"passed": result.passed, "message": result.message},
+    )
+    return result
+
+
+def request_sync(
+    server: TrackingServer,
+    *,
+    trigger: SyncRun.Trigger,
+    is_full: bool = False,
+    with_artifacts: bool = True,
+    enqueue: bool = True,
+) -> SyncRun:
+    """Queue a sync; the job goes onto the queue in this transaction.
+
+    Raises SyncAlreadyActive when one is queued or running. A run whose worker died is
+    closed first, so that it stands in nobody's way.
+    """
+    require(Permission.SYNC)
+    close_abandoned(server)
+    acting = tenancy.current()
+    run = SyncRun(
+        server=server,
+        trigger=trigger,
+        requested_by=acting.actor if acting else None,
+        is_full=is_full,
+        with_artifacts=with_artifacts and server.read_artifacts,
+    )
+    try:
+        with transaction.atomic():
+            run.save()
+    except IntegrityError as error:
+        active = SyncRun.objects.active().filter(server=server).first()
+        state = active.get_status_display().lower() if active else "active"
+        raise SyncAlreadyActive(
+            f"A sync of {server} is {state} already; it was not started twice."
+        ) from error
+    audit.record("sync.requested", run, changes={"trigger": trigger, "full": is_full})
+    if enqueue:
+        enqueue_sync(run)
+    return run
+
+
+def enqueue_sync(run: SyncRun) -> None:
+    """Put the next slice of a run onto the queue. Jobs carry ids only."""
+    async_task(
+        settings.SYNC_JOB, run.organization_id, run.pk, task_name=f"sync {run.pk}"
+    )
+
+
+def close_abandoned(server: TrackingServer) -> None:
+    """Close the server's run whose worker has been silent for longer than its lease."""
+    for run in SyncRun.objects.active().filter(server=server).select_for_update():
+        if run.is_abandoned:
+            run.status = SyncRun.Status.FAILED
+            run.error = "The worker that ran this sync stopped in the middle of it."
+            run.error_kind = "worker_lost"
+            run.finished_at = now()
+            run.save()
+            audit.record("sync.failed", run, reason=run.error)
+
+
+def _save_source(server: TrackingServer, name: str | None) -> None:
+    source = server.source if server.source_id else Source()
+    if name is not None:
+        source.name = name.strip()
+    try:
+        source.full_clean(exclude=["organization"])
+        source.validate_constraints()
+    except ValidationError as error:
+        raise ValidationError({"name": error.messages}) from error
+    source.save()
+    server.source = source
+
+
+def _secret_of(server: TrackingServer) -> TrackingServerSecret:
+    if server.pk is None:
+        return TrackingServerSecret()
+    found = TrackingServerSecret.objects.filter(server=server).first()
+    return found or TrackingServerSecret(server=server)
+
+
+def _connection(server: TrackingServer, secret: TrackingServerSecret) -> Connection:
+    return Connection(
+        server.url,
+        auth_method=server.auth_method,
+        username=secret.username,
+        password=secret.password,
+        token=secret.token,
+        headers=secret.header_values(),
+        workspace=server.workspace,
+        ca_bundle=server.ca_bundle,
+        verify_tls=server.verify_tls,
+        allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
+        connect_timeout=server.connect_timeout,
+        read_timeout=server.read_timeout,
+    )
+
+
+def _check_connection(server: TrackingServer, secret: TrackingServerSecret) -> None:
+    try:
+        _connection(server, secret)
+    except SyncError as error:
+        raise ValidationError(str(error)) from error
+
+
+def _changes(
+    server: TrackingServer,
+    before: Mapping[str, Any],
+    given: Mapping[str, str],
+    *,
+    forgotten: bool,
+) -> dict[str, Any]:
+    """Return what changed, old and new; of credentials only which, never their values."""
+    changes: dict[str, Any] = {
+        name: {"from": before.get(name), "to": getattr(server, name)}
+        for name in _AUDITED
+        if before.get(name) != getattr(server, name)
+    }
+    if given:
+        changes["credentials"] = sorted(given)
+    elif forgotten:
+        changes["credentials"] = "forgotten, because the URL is another"
+    return changes

@@ -1,0 +1,86 @@
+"""What the workers do. Jobs carry ids only, are idempotent, and enter the organization
+they work for; who delivers one twice does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.utils.timezone import localdate
+from django_q.tasks import async_task
+
+from accounts import tenancy
+from accounts.models import Organization
+from compliance.evaluation import evaluate_organization
+from mlflow_sync import lease, servers
+from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.models import SyncRun, TrackingServer
+from verifywise import pipeline
+
+logger = logging.getLogger(__name__)
+
+
+def sync(organization_id: int, run_id: int) -> None:
+    """Do the next slice of a sync run, at most five minutes of it."""
+    pipeline.advance(Organization.objects.get(pk=organization_id), run_id)
+
+
+def scheduled_sync(organization_id: int, server_id: int) -> None:
+    """Start the hourly sync of a server, unless it failed its last connection test.
+
+    Then it is tested again, and skipped, with the reason on the record, only if that
+    fails too.
+    """
+    organization = Organization.objects.get(pk=organization_id)
+    if organization.closed_at:
+        return
+    with tenancy.acting_for(organization, origin="scheduler"):
+        server = TrackingServer.objects.select_related("source").get(pk=server_id)
+        if not server.is_enabled:
+            return
+        result = (
+            servers.test_server(server) if server.last_test_passed is False else None
+        )
+        try:
+            run = servers.request_sync(
+                server,
+                trigger=SyncRun.Trigger.SCHEDULE,
+                enqueue=result is None or result.passed,
+            )
+        except SyncAlreadyActive as active:
+            logger.info("%s", active)
+            return
+    if result and not result.passed:
+        lease.finish(
+            organization,
+            run,
+            SyncRun.Status.SKIPPED,
+            error=f"Skipped, because the connection test failed: {result.message}",
+            kind=result.kind,
+        )
+
+
+def tend() -> None:
+    """Every few minutes: close the runs of workers that died."""
+    for organization in Organization.objects.filter(closed_at=None):
+        with tenancy.acting_for(organization, origin="scheduler"):
+            for server in TrackingServer.objects.filter(
+                sync_runs__status=SyncRun.Status.RUNNING
+            ).select_related("source"):
+                servers.close_abandoned(server)
+
+
+def evaluate_everybody() -> None:
+    """Once a day: judge again what time alone can break, organization by organization."""
+    for organization_id in Organization.objects.filter(closed_at=None).values_list(
+        "pk", flat=True
+    ):
+        async_task(settings.EVALUATION_JOB, organization_id)
+
+
+def evaluate(organization_id: int) -> None:
+    """Judge all versions of an organization as of today."""
+    organization = Organization.objects.get(pk=organization_id)
+    logger.info("Evaluating %s as of %s", organization, localdate())
+    evaluate_organization(organization)

@@ -1,0 +1,123 @@
+"""Sync tracking servers and evaluate what changed, in the foreground."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from accounts import tenancy
+from accounts.models import Organization
+from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.servers import request_sync
+from verifywise import pipeline
+
+EXIT = {SyncRun.Status.SUCCEEDED: 0, SyncRun.Status.PARTIAL: 3}
+FAILED = 1
+
+
+class Command(BaseCommand):
+    help = (
+        "Sync tracking servers and evaluate what changed. Exit code 0 when all "
+        "succeeded, 3 when some record is incomplete, 1 when a sync failed."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--organization", metavar="SLUG")
+        parser.add_argument(
+            "--server", metavar="N", help="Only the server of this name."
+        )
+        parser.add_argument("--full", action="store_true", help="List artifacts anew.")
+        parser.add_argument("--without-artifacts", action="store_true")
+        parser.add_argument("--json", action="store_true", help="One object a server.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        codes = [
+            self.sync(organization, server, options)
+            for organization in _organizations(options["organization"])
+            for server in self.servers(organization, options["server"])
+        ]
+        if not codes:
+            raise CommandError("There is no tracking server to sync.")
+        if worst := (FAILED if FAILED in codes else max(codes)):
+            sys.exit(worst)
+
+    def servers(
+        self, organization: Organization, name: str | None
+    ) -> list[TrackingServer]:
+        with tenancy.acting_for(organization, origin="command"):
+            found = TrackingServer.objects.select_related("source").filter(
+                removed_at=None
+            )
+            return list(found.filter(source__name=name) if name else found)
+
+    def sync(
+        self,
+        organization: Organization,
+        server: TrackingServer,
+        options: dict[str, Any],
+    ) -> int:
+        try:
+            with tenancy.acting_for(organization, origin="command"):
+                run = request_sync(
+                    server,
+                    trigger=SyncRun.Trigger.COMMAND,
+                    is_full=options["full"],
+                    with_artifacts=not options["without_artifacts"],
+                    enqueue=False,
+                )
+        except SyncAlreadyActive as error:
+            told = {
+                "server": server.source.name,
+                "status": "failed",
+                "error": str(error),
+            }
+            self.tell(told, as_json=options["json"])
+            return FAILED
+        with tqdm(
+            desc=server.source.name,
+            unit=" versions",
+            disable=options["json"] or not sys.stderr.isatty(),
+        ) as bar:
+
+            def show(active: SyncRun) -> None:
+                bar.total = active.expected_versions
+                bar.update(active.count("versions") - bar.n)
+
+            finished = pipeline.advance(
+                organization, run.pk, patience=float("inf"), progress=show
+            )
+        if finished is None:
+            raise CommandError(f"Another worker took over the sync of {server}.")
+        self.tell(finished.summary(), as_json=options["json"])
+        return EXIT.get(SyncRun.Status(finished.status), FAILED)
+
+    def tell(self, summary: dict[str, Any], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(summary))
+            return
+        if "versions" not in summary:
+            self.stdout.write(f"{summary['server']}: {summary['error']}")
+            return
+        line = (
+            f"{summary['server']}: {summary['status']}, {summary['models']} models, "
+            f"{summary['versions']} versions ({summary['created']} new, "
+            f"{summary['updated']} changed, {summary['unchanged']} unchanged, "
+            f"{summary['incomplete']} incomplete, {summary['absent']} gone) in "
+            f"{summary['seconds']:.1f} s and {summary['requests']} requests."
+        )
+        self.stdout.write(f"{line} {summary['error']}".rstrip())
+
+
+def _organizations(slug: str | None) -> list[Organization]:
+    found = Organization.objects.filter(closed_at=None)
+    if slug is None:
+        return list(found)
+    organizations = list(found.filter(slug=slug))
+    if not organizations:
+        raise CommandError(f"There is no organization {slug!r}.")
+    return organizations
