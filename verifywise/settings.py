@@ -27,7 +27,7 @@ MEDIA_ROOT = env.text("MEDIA_ROOT", default=str(DATA_DIR / "media"))
 
 # Database: the server at DATABASE_URL, or the embedded one under DATA_DIR
 
-DATABASE_URL = env.text("DATABASE_URL", default="", file=True)
+DATABASE_URL = env.text("DATABASE_URL", default="")
 if DATABASE_URL:
     DATABASES: dict[str, Any] = {"default": env.database_url(DATABASE_URL)}
     _keys = env.required_keys()
