@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from collections.abc import Mapping
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -27,32 +27,34 @@ def require(permission: Permission) -> None:
 
 
 class MemberPermission(BasePermission):
-    """Members may read; a view names in `permissions` what its other acts need.
+    """Lets members in as far as the view's `permissions` go.
 
-    `permissions` maps an action of the viewset to a Permission; what it does not name
-    is refused.
+    The view's `permissions` map an action (`list`, `create`, …) to a Permission.
+    Reading needs VIEW where nothing else is named; an unnamed action that changes
+    something is refused.
     """
-
-    permissions: ClassVar[dict[str, Permission]] = {}
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         acting = tenancy.current()
         if acting is None or acting.organization_id is None:
             return False
-        action = getattr(view, "action", None) or ""
-        named: dict[str, Permission] = getattr(view, "permissions", {})
-        needed = named.get(action)
-        if needed is None:
-            needed = named.get("*", Permission.VIEW)
-            if request.method not in SAFE_METHODS and "*" not in named:
-                return False
-        if acting.may(needed):
+        action: str | None = getattr(view, "action", "")
+        if action is None:  # no such method here: let the view answer 405
             return True
-        self.message = f"{needed.label} is not open to your role."
+        named: Mapping[str, Permission] = getattr(view, "permissions", {})
+        reads = request.method in SAFE_METHODS
+        needed = named.get(action, Permission.VIEW if reads else None)
+        if needed is not None and acting.may(needed):
+            return True
+        self.message = (
+            f"{needed.label} is not open to your role."
+            if needed
+            else "This cannot be done through the API."
+        )
         refuse(
             request._request,
             "act.refused",
             label=f"{request.method} {request.path}",
-            reason=cast(str, self.message),
+            reason=self.message,
         )
         return False

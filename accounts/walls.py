@@ -6,7 +6,7 @@ somebody else's rows. `makemigrations` finds these constraints like any other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.db.models.constraints import BaseConstraint
@@ -161,7 +161,7 @@ class TenantModel(models.Model):
 
     class Meta:
         abstract = True
-        constraints = (
+        constraints: ClassVar[tuple[BaseConstraint, ...]] = (
             TenantPolicy(name="tenant_%(app_label)s_%(class)s"),
             models.UniqueConstraint(
                 fields=["organization", "id"], name="key_%(app_label)s_%(class)s"
