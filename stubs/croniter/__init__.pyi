@@ -1,0 +1,3 @@
+class croniter:
+    @classmethod
+    def is_valid(cls, expression: str) -> bool: ...
