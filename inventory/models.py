@@ -18,6 +18,9 @@ from accounts.walls import SameOrganization, TenantHistory, TenantModel
 from inventory.records import (
     CANONICAL_FIELDS,
     GOVERNANCE_FIELDS,
+    ModelRecord,
+    Redaction,
+    RunRecord,
     Stage,
     is_known,
 )

@@ -26,12 +26,9 @@ from mlflow_sync.artifacts import ReadArtifacts, read_artifacts
 from mlflow_sync.client import Client
 from mlflow_sync.exceptions import NormalizationError
 from mlflow_sync.fetching import Versions
+from mlflow_sync.fingerprints import row_fingerprint, version_fingerprint
 from mlflow_sync.models import SyncFailure, SyncRun
-from mlflow_sync.normalize import (
-    normalize_run,
-    normalize_version,
-    version_fingerprint,
-)
+from mlflow_sync.normalize import normalize_run, normalize_version
 from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.snapshots import RunSnapshot, VersionSnapshot
 from mlflow_sync.vocabulary import Vocabulary
@@ -40,6 +37,7 @@ NO_RUN = (
     "MLflow does not tell run {run}: it was deleted for good, or the user may not "
     "see its experiment."
 )
+NO_EXPERIMENT = "MLflow does not tell experiment {experiment} to this user."
 Key = tuple[str, int]
 
 
@@ -50,6 +48,15 @@ class Stored:
     fingerprint: str
     artifacts_fingerprint: str
     incomplete: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """What comparing needs to know of a run that is stored already."""
+
+    pk: int
+    fingerprint: str
+    experiment_id: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +80,7 @@ class VersionChunk:
     _models: dict[str, RegisteredModel] = field(default_factory=dict)
     _model_records: dict[str, ModelRecord] = field(default_factory=dict)
     _stored: dict[Key, Stored] = field(default_factory=dict)
-    _stored_runs: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _stored_runs: dict[str, StoredRun] = field(default_factory=dict)
     _changed: dict[Key, VersionSnapshot] = field(default_factory=dict)
     _artifacts: dict[Key, ReadArtifacts] = field(default_factory=dict)
     _reread: set[Key] = field(default_factory=set)
@@ -108,10 +115,10 @@ class VersionChunk:
         }
         run_ids = {each.run_id for each in self.page.page if each.run_id}
         self._stored_runs = {
-            run_id: (pk, fingerprint)
-            for pk, run_id, fingerprint in Run.objects.filter(
+            run_id: StoredRun(*rest)
+            for run_id, *rest in Run.objects.filter(
                 source=source, run_id__in=run_ids
-            ).values_list("pk", "run_id", "fingerprint")
+            ).values_list("run_id", "pk", "fingerprint", "experiment_id")
         }
         for version in self.page.page:
             self._compare_one(version)
@@ -126,16 +133,17 @@ class VersionChunk:
         key = (version.name, number)
         self.keys.add(key)
         stored = self._stored.get(key)
-        artifacts = stored.artifacts_fingerprint if stored else ""
-        if self._wants_artifacts(version, stored):
+        if self._wants_artifacts(stored):
             self._reread.add(key)
-        elif stored and stored.fingerprint == self._fingerprint(version, artifacts):
+        elif stored and stored.fingerprint == self._fingerprint(
+            version, stored, self._incomplete(version) | _of_files(stored.incomplete)
+        ):
             self._tell_incomplete(version, stored.incomplete)
             self.unchanged += 1
             return
         self._changed[key] = version
 
-    def _wants_artifacts(self, version: VersionSnapshot, stored: Stored | None) -> bool:
+    def _wants_artifacts(self, stored: Stored | None) -> bool:
         """Tell whether to list the files: new, never listed, failed last time, or full.
 
         A version's source never changes: what is listed once stays as it is.
@@ -144,19 +152,47 @@ class VersionChunk:
             return False
         if stored is None or not stored.artifacts_fingerprint or self.run.is_full:
             return True
-        return Section.ARTIFACTS in stored.incomplete
+        return bool(_of_files(stored.incomplete))
 
-    def _fingerprint(self, version: VersionSnapshot, artifacts: str) -> str:
+    def _fingerprint(
+        self,
+        version: VersionSnapshot,
+        stored: Stored,
+        incomplete: Mapping[Section, str],
+    ) -> str:
+        """Return the fingerprint that normalizing the version now would give."""
         run = self._run_of(version)
-        experiment = self.experiments.get(run.experiment_id or "") if run else None
+        known = self._stored_runs.get(version.run_id or "")
+        run_fingerprint = known.fingerprint if known else None
+        if run is not None:
+            run_fingerprint = self._fingerprint_of(run)
+        experiment = self.experiments.get(self._experiment_id(version))
         return version_fingerprint(
             version,
-            model_fingerprint=self._models[version.name].fingerprint,
-            run_fingerprint=run.fingerprint if run else self.page.failure,
-            experiment_fingerprint=experiment.fingerprint if experiment else "",
-            artifacts_fingerprint=artifacts,
+            model=self._model_records[version.name],
+            run_fingerprint=run_fingerprint,
+            experiment_fingerprint=experiment.fingerprint if experiment else None,
+            artifacts_fingerprint=stored.artifacts_fingerprint or None,
             vocabulary=self.vocabulary,
+            incomplete=incomplete,
         )
+
+    def _fingerprint_of(self, run: RunSnapshot) -> str:
+        return row_fingerprint(run, vocabulary=self.vocabulary)
+
+    def _incomplete(self, version: VersionSnapshot) -> dict[Section, str]:
+        """Say which sections of a version, apart from its files, could not be read."""
+        found: dict[Section, str] = {}
+        if version.run_id and self._run_of(version) is None:
+            found[Section.RUN] = self.page.failure or NO_RUN.format(run=version.run_id)
+        experiment = self._experiment_id(version)
+        if experiment and experiment not in self.experiments:
+            found[Section.EXPERIMENT] = NO_EXPERIMENT.format(experiment=experiment)
+        return found
+
+    def _experiment_id(self, version: VersionSnapshot) -> str:
+        run = self._run_of(version) or self._stored_runs.get(version.run_id or "")
+        return (run.experiment_id or "") if run else ""
 
     def _run_of(self, version: VersionSnapshot) -> RunSnapshot | None:
         return self.page.runs.get(version.run_id or "")
@@ -221,34 +257,26 @@ class VersionChunk:
         row: ModelVersion | None,
         last_known: Mapping[str, RunRecord],
     ) -> VersionRecord:
+        incomplete = self._incomplete(version)
         snapshot = self._run_of(version)
-        run = normalize_run(snapshot) if snapshot else None
-        incomplete: dict[Section, str] = {}
-        if version.run_id and snapshot is None:
-            incomplete[Section.RUN] = self.page.failure or NO_RUN.format(
-                run=version.run_id
-            )
-            run = last_known.get(version.run_id)  # evidence outlives its source
-        experiment = self.experiments.get(run.experiment_id) if run else None
-        if run and run.experiment_id and experiment is None:
-            incomplete[Section.EXPERIMENT] = (
-                f"MLflow does not tell experiment {run.experiment_id} to this user."
-            )
+        if snapshot is not None:
+            run = normalize_run(snapshot, vocabulary=self.vocabulary)
+        else:
+            run = last_known.get(version.run_id or "")  # evidence outlives its source
         artifacts = self._artifacts.get(key)
-        if artifacts is None and row is not None and row.artifacts_fingerprint:
+        if artifacts is not None:
+            incomplete |= artifacts.incomplete
+        elif row is not None and row.artifacts_fingerprint:
             artifacts = ReadArtifacts.of_columns(row)
+            incomplete |= _of_files(row.incomplete)
         return normalize_version(
             version,
             model=self._model_records[version.name],
             run=run,
-            run_found=snapshot is not None,
-            experiment=experiment,
+            experiment=self.experiments.get(self._experiment_id(version)),
             artifacts=artifacts,
             vocabulary=self.vocabulary,
             incomplete=incomplete,
-            fingerprint=self._fingerprint(
-                version, artifacts.fingerprint if artifacts else ""
-            ),
         )
 
     def _store_runs(self) -> dict[str, int]:
@@ -257,7 +285,8 @@ class VersionChunk:
         changed = [
             run
             for run in self.page.runs.values()
-            if self._stored_runs.get(run.run_id, (0, ""))[1] != run.fingerprint
+            if run.run_id not in self._stored_runs
+            or self._stored_runs[run.run_id].fingerprint != self._fingerprint_of(run)
         ]
         known = [run.run_id for run in changed if run.run_id in self._stored_runs]
         rows = (
@@ -270,9 +299,12 @@ class VersionChunk:
         )
         if changed:
             store.store_runs(
-                source, [normalize_run(run) for run in changed], rows=rows, at=self.at
+                source,
+                [normalize_run(run, vocabulary=self.vocabulary) for run in changed],
+                rows=rows,
+                at=self.at,
             )
-        ids = {run_id: pk for run_id, (pk, _) in self._stored_runs.items()}
+        ids = {run_id: known.pk for run_id, known in self._stored_runs.items()}
         return ids | {run_id: row.pk for run_id, row in rows.items()}
 
     def _last_known_runs(self) -> dict[str, RunRecord]:
@@ -331,6 +363,15 @@ class VersionChunk:
                 "digest": hashlib.sha256(told.encode()).hexdigest(),
             },
         )
+
+
+def _of_files(incomplete: Mapping[Any, str]) -> dict[Section, str]:
+    """Return what an earlier sync could not read of a version's files."""
+    return {
+        section: incomplete[section]
+        for section in (Section.ARTIFACTS, Section.ENVIRONMENT)
+        if section in incomplete
+    }
 
 
 def _number(version: VersionSnapshot) -> int | None:

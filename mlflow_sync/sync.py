@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,11 +25,11 @@ from mlflow_sync import fetching, lease
 from mlflow_sync.chunks import VersionChunk
 from mlflow_sync.client import Client
 from mlflow_sync.exceptions import FailureKind, SyncError
-from mlflow_sync.models import SyncFailure, SyncRun
+from mlflow_sync.models import SyncRun
 from mlflow_sync.normalize import normalize_experiment, normalize_model
 from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.servers import connection_to
-from mlflow_sync.vocabulary import default_vocabulary
+from mlflow_sync.vocabulary import Vocabulary, default_vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Sync:
     until: float
     progress: Progress | None = None
     at: datetime = field(default_factory=now)
+    vocabulary: Vocabulary = field(default_factory=default_vocabulary)
     failed: bool = False
     stored_versions: int = 0  # of the listing, in all slices
     model_names: set[str] = field(default_factory=set)
@@ -172,12 +173,20 @@ class Sync:
         match page:
             case fetching.Models(models):
                 self._phase("Reading models")
-                self._store_models([normalize_model(model) for model in models])
+                self._store_models(
+                    [
+                        normalize_model(each, vocabulary=self.vocabulary)
+                        for each in models
+                    ]
+                )
             case fetching.ModelsEnd():
                 self._place_models()
             case fetching.Experiments(experiments):
                 self._phase("Reading experiments")
-                records = [normalize_experiment(each) for each in experiments]
+                records = [
+                    normalize_experiment(each, vocabulary=self.vocabulary)
+                    for each in experiments
+                ]
                 self.experiments |= {each.experiment_id: each for each in records}
                 with tenancy.acting_for(self.organization, origin="sync"):
                     store.store_experiments(self.source, records, at=self.at)
@@ -240,7 +249,7 @@ class Sync:
             run=self.run,
             page=page,
             experiments=self.experiments,
-            vocabulary=default_vocabulary(),
+            vocabulary=self.vocabulary,
             at=self.at,
             previous=self.previous,
         )

@@ -7,12 +7,10 @@ from __future__ import annotations
 import logging
 
 from django.conf import settings
-from django.utils.timezone import localdate
 from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
-from compliance.evaluation import evaluate_organization
 from mlflow_sync import lease, servers
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
@@ -81,6 +79,4 @@ def evaluate_everybody() -> None:
 
 def evaluate(organization_id: int) -> None:
     """Judge all versions of an organization as of today."""
-    organization = Organization.objects.get(pk=organization_id)
-    logger.info("Evaluating %s as of %s", organization, localdate())
-    evaluate_organization(organization)
+    pipeline.judge(Organization.objects.get(pk=organization_id))

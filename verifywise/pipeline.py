@@ -1,14 +1,20 @@
-"""Sync, then evaluate: the two halves know nothing of each other and meet here."""
+"""Sync, then judge: the two halves know nothing of each other and meet here."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from croniter import croniter
+from django.conf import settings
+from django.db.models import Max, Q
 from django.utils.timezone import now
 
 from accounts import tenancy
 from accounts.models import Organization
-from compliance.evaluation import evaluate_organization
+from compliance.evaluation import Report, evaluate_organization, evaluate_sources
+from compliance.facts import SourceFacts
 from mlflow_sync import servers, sync
-from mlflow_sync.models import SyncRun
+from mlflow_sync.models import SyncRun, TrackingServer
 
 
 def advance(
@@ -29,8 +35,46 @@ def advance(
         with tenancy.acting_for(organization, origin="sync"):
             servers.enqueue_sync(run)
         return run
-    evaluate_organization(organization, changed_only=True)
+    judge(organization, only_due=True)
     with tenancy.acting_for(organization, origin="sync"):
         run.evaluated_at = now()
         run.save(update_fields=["evaluated_at"])
     return run
+
+
+def judge(organization: Organization, *, only_due: bool = False) -> Report:
+    """Judge the versions, all or those that changed, and how fresh the sources are."""
+    report = evaluate_organization(organization, only_due=only_due)
+    report.add(evaluate_sources(organization, freshness(organization)))
+    return report
+
+
+def freshness(organization: Organization) -> list[SourceFacts]:
+    """Return when each source was last synced, and how often that should happen."""
+    read = Q(sync_runs__status__in=(SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL))
+    at, interval = now(), sync_interval()
+    with tenancy.acting_for(organization, origin="scheduler"):
+        rows = (
+            TrackingServer.objects.filter(removed_at=None)
+            .select_related("source")
+            .annotate(last_synced_at=Max("sync_runs__finished_at", filter=read))
+        )
+        return [
+            SourceFacts(
+                source_id=server.source_id,
+                name=server.source.name,
+                now=at,
+                added_at=server.source.created_at,
+                last_synced_at=server.last_synced_at,
+                sync_interval=interval if server.is_enabled else None,
+            )
+            for server in rows
+        ]
+
+
+def sync_interval() -> timedelta:
+    """Return the time between two scheduled syncs, by SYNC_CRON."""
+    times = croniter(settings.SYNC_CRON, now())
+    first: datetime = times.get_next(datetime)
+    second: datetime = times.get_next(datetime)
+    return second - first

@@ -1,0 +1,28 @@
+"""What happens by itself, apart from the servers' own syncs."""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+from django_q.models import Schedule
+
+_LOCK_SPACE = 9  # advisory locks: django-q2 lets two schedules have one name
+_STANDING = (
+    ("close the syncs of dead workers", "verifywise.jobs.tend", "*/5 * * * *"),
+    ("judge what time breaks", "verifywise.jobs.evaluate_everybody", "15 0 * * *"),
+)
+
+
+def ensure_standing() -> None:
+    """Make the standing schedules; any number of workers may do it at once."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_LOCK_SPACE])
+        for name, job, cron in _STANDING:
+            Schedule.objects.update_or_create(
+                name=name,
+                defaults={
+                    "func": job,
+                    "schedule_type": Schedule.CRON,
+                    "cron": cron,
+                    "repeats": -1,
+                },
+            )
