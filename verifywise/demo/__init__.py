@@ -1,0 +1,1 @@
+"""The demo: two organizations whose models were really trained and logged."""
