@@ -1,0 +1,125 @@
+"""Runs the demo (`make demo`): two MLflow servers with models, the console, a worker.
+
+Loads nothing of Django: this process only starts programs, says in a line each what
+they do, and ends them all when it is told to, or when one of them ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+
+from verifywise.demo.cases import ORGANIZATIONS
+from verifywise.demo.models import Organization
+from verifywise.demo.programs import DemoError, wait_until_answering
+from verifywise.demo.site import HOST, Site
+
+SYNC_PARTIAL = 3  # exit code of `manage.py sync` when some section could not be read
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def serve(site: Site) -> None:
+    """Run the demo until cancelled. Raises DemoErrors in an ExceptionGroup."""
+    async with asyncio.TaskGroup() as running:
+        _say("Starting two MLflow servers and the database …")
+        async with asyncio.TaskGroup() as preparing:
+            for organization, port in site.servers():
+                _forget_unfinished(site, organization)
+                mlflow = site.mlflow(organization, port=port)
+                running.create_task(mlflow.keep_running())
+                preparing.create_task(_fill(site, organization, port=port))
+            preparing.create_task(site.command("migrate").run())
+        servers = (
+            f"--server={organization.slug}=http://{HOST}:{port}"
+            for organization, port in site.servers()
+        )
+        await site.command("demo_setup", *servers).run()
+
+        _say("Reading what is on them, and judging it …")
+        async with asyncio.TaskGroup() as reading:
+            for slug in (organization.slug for organization in ORGANIZATIONS):
+                sync = site.command("sync", "--organization", slug, log=f"sync-{slug}")
+                reading.create_task(sync.run(expected=(0, SYNC_PARTIAL)))
+
+        _say("Starting the console and a worker …")
+        running.create_task(site.console().keep_running())
+        running.create_task(site.command("qcluster").keep_running())
+        await wait_until_answering("The console", port=site.port, path="/healthz")
+        _say(_welcome(site))
+
+
+def _forget_unfinished(site: Site, organization: Organization) -> None:
+    """Throw a server away that was not filled to the end, so that it begins anew."""
+    folder = site.mlflow_folder(organization)
+    if folder.exists() and not (folder / "filled").exists():
+        shutil.rmtree(folder)
+    folder.mkdir(exist_ok=True)
+
+
+async def _fill(site: Site, organization: Organization, *, port: int) -> None:
+    await wait_until_answering(organization.server, port=port, path="/health")
+    filled = site.mlflow_folder(organization) / "filled"
+    if not filled.exists():
+        _say(f"Training and logging the models of {organization.name} …")
+        await site.seeder(organization, port=port).run()
+        filled.touch()
+
+
+def _welcome(site: Site) -> str:
+    lines = ["", f"VerifyWise is ready at http://{HOST}:{site.port}/", ""]
+    for organization, port in site.servers():
+        lines.append(f"{organization.name}, whose MLflow is at http://{HOST}:{port}/")
+        lines += (
+            f"  {person.email:25} {person.role.replace('_', ' ')}"
+            for person in organization.people
+        )
+    lines += ["", f"Everybody's password: {site.password()}", "Ctrl-C stops the demo."]
+    return "\n".join(lines)
+
+
+async def _serve_until_told(site: Site) -> None:
+    serving = asyncio.ensure_future(serve(site))
+    was_told = False
+
+    def stop() -> None:
+        nonlocal was_told
+        if not was_told:  # once is enough: all programs are being asked to end
+            was_told = True
+            _say("\nStopping …")
+            serving.cancel()
+
+    for ending in ENDINGS:
+        asyncio.get_running_loop().add_signal_handler(ending, stop)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        _say("Stopped. `make demo` goes on from here.")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def main() -> None:
+    failure: BaseException | None = None
+    try:
+        site = Site.from_environment()
+        with site.taken():
+            asyncio.run(_serve_until_told(site))
+    except* DemoError as failures:
+        failure = _first(failures)
+    if failure:
+        sys.exit(str(failure))
+
+
+if __name__ == "__main__":
+    main()

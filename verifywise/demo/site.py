@@ -1,0 +1,170 @@
+"""Where the demo keeps its things, where it listens, and which programs it is made of."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifywise.demo.cases import ORGANIZATIONS
+from verifywise.demo.models import Organization
+from verifywise.demo.programs import DemoError, Program
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+PORTS = range(1, 65_535)  # one less than there are: MLflow takes two in a row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One demo: its folder and its ports, as the environment tells them."""
+
+    data: Path
+    port: int
+    mlflow_port: int  # of the first organization; the others follow
+
+    @classmethod
+    def from_environment(cls) -> Site:
+        """Read PORT, MLFLOW_PORT and DATA_DIR. Raises DemoError, naming the variable."""
+        data = Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser().absolute()
+        site = cls(
+            data=data,
+            port=_port("PORT", default=8000),
+            mlflow_port=_port("MLFLOW_PORT", default=5050),
+        )
+        try:
+            (site.folder / "logs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DemoError(
+                f"DATA_DIR is {data}, which cannot be used: {error.strerror}."
+            ) from None
+        return site
+
+    @property
+    def folder(self) -> Path:
+        return self.data / "demo"
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the site for this process alone. Raises DemoError, naming the variable."""
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DemoError(
+                    f"A demo runs from {self.data} already: stop it, or set DATA_DIR."
+                ) from None
+            _check_free("PORT", self.port)
+            for _, port in self.servers():
+                _check_free("MLFLOW_PORT", port)
+            yield
+
+    def servers(self) -> Iterator[tuple[Organization, int]]:
+        """Yield each organization with the port of its MLflow."""
+        for index, organization in enumerate(ORGANIZATIONS):
+            yield organization, self.mlflow_port + index
+
+    def mlflow_folder(self, organization: Organization) -> Path:
+        return self.folder / f"mlflow-{organization.slug}"
+
+    def password(self) -> str:
+        """Return the password of the demo's people: given, or made once and kept."""
+        if given := os.environ.get("VERIFYWISE_ADMIN_PASSWORD"):
+            return given
+        kept = self.folder / "password"
+        if not kept.exists():
+            kept.touch(mode=0o600)
+            kept.write_text(secrets.token_urlsafe(12), encoding="ascii")
+        return kept.read_text(encoding="ascii")
+
+    def mlflow(self, organization: Organization, *, port: int) -> Program:
+        """Return its server. The paths are relative: no folder's name can break a URI."""
+        return self._program(
+            f"The MLflow of {organization.name}",
+            *("-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
+            *("--workers", "1", "--backend-store-uri", "sqlite:///mlflow.db"),
+            *("--serve-artifacts", "--artifacts-destination", "./artifacts"),
+            log=f"mlflow-{organization.slug}",
+            folder=self.mlflow_folder(organization),
+            as_group=True,
+        )
+
+    def seeder(self, organization: Organization, *, port: int) -> Program:
+        return self._program(
+            f"The training of the models of {organization.name}",
+            *("-m", "verifywise.demo.registry", "--url", f"http://{HOST}:{port}"),
+            *("--organization", organization.slug),
+            log=f"seed-{organization.slug}",
+        )
+
+    def command(self, name: str, *arguments: str, log: str = "") -> Program:
+        return self._program(
+            f"manage.py {name}", "manage.py", name, *arguments, log=log or name
+        )
+
+    def console(self) -> Program:
+        return self._program(
+            "The console",
+            *("-m", "gunicorn", "verifywise.wsgi", "--bind", f"{HOST}:{self.port}"),
+            *("--workers", "2", "--graceful-timeout", "3"),
+            "--no-control-socket",  # its path is one per user, not one per server
+            log="console",
+        )
+
+    def _program(
+        self,
+        name: str,
+        *arguments: str,
+        log: str,
+        folder: Path = ROOT,
+        as_group: bool = False,
+    ) -> Program:
+        return Program(
+            name=name,
+            command=(sys.executable, *arguments),
+            folder=folder,
+            log=self.folder / "logs" / f"{log}.log",
+            environment=self._environment(),
+            as_group=as_group,
+        )
+
+    def _environment(self) -> Mapping[str, str]:
+        """Return ours without the settings of somebody's own MLflow, and past proxies."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("MLFLOW_")
+        }
+        return inherited | {
+            "DATA_DIR": str(self.data),
+            "VERIFYWISE_ADMIN_PASSWORD": self.password(),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "NO_PROXY": HOST,
+            "no_proxy": HOST,
+        }
+
+
+def _port(variable: str, *, default: int) -> int:
+    told = os.environ.get(variable) or str(default)
+    if not told.isdecimal() or int(told) not in PORTS:
+        raise DemoError(f"{variable} is “{told}”, which is no port number.")
+    return int(told)
+
+
+def _check_free(variable: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise DemoError(
+                f"Port {port} cannot be used ({error.strerror}): set {variable} to "
+                f"another, as in `make demo {variable}={9000 + port % 1000}`."
+            ) from None
