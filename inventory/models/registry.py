@@ -1,94 +1,31 @@
-"""What exists: sources, registered models, their versions, runs and experiments.
-
-Rows are written by `inventory.store` from records. A version that is no longer told
-is marked absent, never deleted: the evidence outlives the model.
-"""
+"""Registered models, their versions, and how versions moved between stages."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
-from django.utils.timezone import now
 
 from accounts.walls import SameOrganization, TenantHistory, TenantModel
+from inventory.models.runs import Run
+from inventory.models.sources import (
+    NAME_LENGTH,
+    Perishable,
+    PresentQuerySet,
+    columns_of,
+)
 from inventory.records import (
     CANONICAL_FIELDS,
     GOVERNANCE_FIELDS,
     ModelRecord,
     Redaction,
-    RunRecord,
     Stage,
     is_known,
 )
 
-NAME_LENGTH = 1000  # MLflow sets no bound that every backend keeps
 STAGES = [(stage.value, stage.value) for stage in Stage]
-
-
-class Source(TenantModel):
-    """Where models come from: an MLflow tracking server, or people's own entries."""
-
-    class Kind(models.TextChoices):
-        MLFLOW = "mlflow", "MLflow"
-
-    name = models.CharField(max_length=100)
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.MLFLOW)
-    is_demo = models.BooleanField(default=False, editable=False)
-
-    created_at = models.DateTimeField(default=now, editable=False)
-
-    class Meta(TenantModel.Meta):
-        ordering = ("name",)
-        constraints = (
-            *TenantModel.Meta.constraints,
-            models.UniqueConstraint(
-                fields=["organization", "name"],
-                name="source_name_is_unique",
-                violation_error_message="There is a source of this name already.",
-            ),
-        )
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Ingested(TenantModel):
-    """A row that a source told us, and the digest by which a change of it is found."""
-
-    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
-    redactions = models.JSONField(
-        default=list, help_text="Values not stored: place, key and kind of each."
-    )
-    fingerprint = models.CharField(max_length=64)
-    first_seen_at = models.DateTimeField(default=now)
-    changed_at = models.DateTimeField(default=now)
-
-    class Meta(TenantModel.Meta):
-        abstract = True
-
-
-class Perishable(Ingested):
-    """A row that its source may stop telling: absence is not deletion."""
-
-    absent_since = models.DateTimeField(
-        null=True, blank=True, help_text="When a sync first found it gone."
-    )
-
-    class Meta(Ingested.Meta):
-        abstract = True
-
-    @property
-    def is_absent(self) -> bool:
-        return self.absent_since is not None
-
-
-class PresentQuerySet(models.QuerySet["Perishable"]):
-    def present(self) -> PresentQuerySet:
-        return self.filter(absent_since=None)
 
 
 class RegisteredModel(Perishable):
@@ -126,73 +63,7 @@ class RegisteredModel(Perishable):
     def record(self) -> ModelRecord:
         """Return the row as the record it was written from."""
         return ModelRecord(
-            **_columns_of(ModelRecord, self, apart=("redactions",)),
-            redactions=tuple(Redaction(**told) for told in self.redactions),
-        )
-
-
-class Experiment(Ingested):
-    """A logical container for runs; MLflow's id of it is unique per source only."""
-
-    experiment_id = models.CharField(max_length=64)
-    name = models.CharField(max_length=NAME_LENGTH)
-    artifact_location = models.TextField(blank=True)
-    lifecycle_stage = models.CharField(max_length=20)
-    created_at = models.DateTimeField(null=True, blank=True)
-    last_updated_at = models.DateTimeField(null=True, blank=True)
-    tags = models.JSONField(default=dict)
-
-    class Meta(Ingested.Meta):
-        ordering = ("name",)
-        constraints = (
-            *Ingested.Meta.constraints,
-            SameOrganization(field="source", name="same_inventory_experiment_source"),
-            models.UniqueConstraint(
-                fields=["organization", "source", "experiment_id"],
-                name="one_experiment_per_id",
-            ),
-        )
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Run(Ingested):
-    """A training run with all that it logged, after redaction."""
-
-    run_id = models.CharField(max_length=64)
-    experiment_id = models.CharField(max_length=64, blank=True)
-    name = models.CharField(max_length=NAME_LENGTH, blank=True)
-    status = models.CharField(max_length=20, blank=True)
-    lifecycle_stage = models.CharField(max_length=20)
-    user_id = models.CharField(max_length=256, blank=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    artifact_uri = models.TextField(blank=True)
-    tags = models.JSONField(default=dict)
-    params = models.JSONField(default=dict)
-    metrics = models.JSONField(default=dict)
-    unusable_metrics = models.JSONField(default=dict)
-    dataset_inputs = models.JSONField(default=list)
-
-    class Meta(Ingested.Meta):
-        ordering = ("-started_at",)
-        constraints = (
-            *Ingested.Meta.constraints,
-            SameOrganization(field="source", name="same_inventory_run_source"),
-            models.UniqueConstraint(
-                fields=["organization", "source", "run_id"], name="one_run_per_id"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return self.name or self.run_id
-
-    def record(self) -> RunRecord:
-        """Return the row as the record it was written from."""
-        return RunRecord(
-            **_columns_of(RunRecord, self, apart=("redactions", "dataset_inputs")),
-            dataset_inputs=tuple(self.dataset_inputs),
+            **columns_of(ModelRecord, self, apart=("redactions",)),
             redactions=tuple(Redaction(**told) for told in self.redactions),
         )
 
@@ -352,17 +223,6 @@ class LifecycleEvent(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.from_stage or 'new'} → {self.to_stage}"
-
-
-def _columns_of(
-    record: type[ModelRecord | RunRecord], row: models.Model, *, apart: tuple[str, ...]
-) -> dict[str, Any]:
-    """Return the fields of a record that its row holds in the same shape."""
-    return {
-        item.name: getattr(row, item.name)
-        for item in fields(record)
-        if item.name not in apart
-    }
 
 
 def known_fields(version: ModelVersion) -> int:

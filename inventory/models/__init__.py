@@ -1,0 +1,36 @@
+"""What exists: sources, registered models, their versions, runs and experiments.
+
+Rows are written by `inventory.store` from records. A version that is no longer told
+is marked absent, never deleted: the evidence outlives the model.
+"""
+
+from __future__ import annotations
+
+from inventory.models.registry import (
+    LifecycleEvent,
+    ModelVersion,
+    RegisteredModel,
+    known_fields,
+)
+from inventory.models.runs import Experiment, Run
+from inventory.models.sources import (
+    NAME_LENGTH,
+    Ingested,
+    Perishable,
+    PresentQuerySet,
+    Source,
+)
+
+__all__ = (
+    "NAME_LENGTH",
+    "Experiment",
+    "Ingested",
+    "LifecycleEvent",
+    "ModelVersion",
+    "Perishable",
+    "PresentQuerySet",
+    "RegisteredModel",
+    "Run",
+    "Source",
+    "known_fields",
+)
