@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from accounts import tenancy
+from accounts import audit, tenancy
 from accounts.exceptions import NotAllowed
-from accounts.middleware import refuse
-from accounts.roles import Permission
+from accounts.roles import Permission, Role
+
+if TYPE_CHECKING:  # DRF's views import this module, by the settings
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
 
 
 def require(permission: Permission) -> None:
     """Raise NotAllowed, with a sentence, where the actor's role does not allow it.
 
-    Acts call it first: the check, the change and its audit entry are one function.
+    Acts call it first: the check, the change and its audit entry are one function. The
+    refusal is on the audit trail whatever becomes of the transaction.
     """
     acting = tenancy.current()
     if acting is None or not acting.may(permission):
-        role = acting.role.label.lower() if acting and acting.role else "visitor"
-        article = "an" if role[0] in "aeiou" else "a"
-        raise NotAllowed(f"{permission.label} is not open to {article} {role}.")
+        reason = refusal(permission, acting.role if acting else None)
+        audit.refuse("act.refused", reason=reason)
+        raise NotAllowed(reason)
+
+
+def refusal(permission: Permission, role: Role | None) -> str:
+    """Return the sentence that tells somebody what their role does not allow."""
+    who = role.label.lower() if role else "visitor"
+    article = "an" if who[0] in "aeiou" else "a"
+    return f"“{permission.label}” is not open to {article} {who}."
 
 
 class MemberPermission(BasePermission):
@@ -47,14 +57,9 @@ class MemberPermission(BasePermission):
         if needed is not None and acting.may(needed):
             return True
         self.message = (
-            f"{needed.label} is not open to your role."
+            refusal(needed, acting.role)
             if needed
             else "This cannot be done through the API."
         )
-        refuse(
-            request._request,
-            "act.refused",
-            label=f"{request.method} {request.path}",
-            reason=self.message,
-        )
+        audit.refuse("act.refused", reason=self.message)
         return False
