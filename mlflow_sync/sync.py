@@ -23,7 +23,7 @@ from inventory.models import ModelVersion, RegisteredModel, Source
 from inventory.records import ExperimentRecord, ModelRecord
 from mlflow_sync import fetching, lease
 from mlflow_sync.chunks import VersionChunk
-from mlflow_sync.client import Client
+from mlflow_sync.client import Client, Connection
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.models import SyncRun
 from mlflow_sync.normalize import normalize_experiment, normalize_model
@@ -118,8 +118,7 @@ class Sync:
         self.stored_versions = skip
         self.failed = bool(self.run.place.get("failed"))
         self.base = {name: self.run.count(name) for name in ("requests", "bytes")}
-        self._begin()
-        connection = connection_to(self.run.server)
+        connection = self._begin()
         with (
             Client(connection) as client,
             Client(connection) as artifact_client,
@@ -146,8 +145,8 @@ class Sync:
     def _is_late(self) -> bool:
         return time.monotonic() > self.until
 
-    def _begin(self) -> None:
-        """Note under which identity and since when the registry is read."""
+    def _begin(self) -> Connection:
+        """Note under which identity the registry is read; return how to reach it."""
         server, run = self.run.server, self.run
         with tenancy.acting_for(self.organization, origin="sync"):
             before = (
@@ -166,6 +165,7 @@ class Sync:
                 self.previous = before.started_at
                 run.expected_versions = before.count("versions")
             run.save()
+            return connection_to(server)
 
     def _take(
         self, page: fetching.Page, artifact_client: Client, sandbox: Sandbox
