@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
+from django.utils.timezone import now
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework import exceptions
 from rest_framework.authentication import SessionAuthentication as DrfSession
 from rest_framework.request import Request
 
-from accounts import tenancy
-from accounts.middleware import MemberRequest, enter, refuse
+from accounts import audit, tenancy
+from accounts.middleware import MemberRequest, enter
 from accounts.models import ApiToken, User
 
 
@@ -18,27 +19,28 @@ class TokenAuthentication(KnoxTokenAuthentication):
     """`Authorization: Bearer vw_…`; the token says which organization is meant."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        plain = cast(MemberRequest, request._request)
         try:
             found = super().authenticate(request)
-        except exceptions.AuthenticationFailed:
-            refuse(plain, "token.refused", reason="The API token is not valid.")
-            raise
+        except (exceptions.AuthenticationFailed, UnicodeDecodeError):
+            raise refused("The API token is not valid, or no longer.") from None
         if found is None:
             return None
         user, token = cast(tuple[User, ApiToken], found)
         for membership in tenancy.memberships_of(user):
             if membership.organization_id == token.organization_id:
-                enter(plain, membership, origin="API")
+                enter(cast(MemberRequest, request._request), membership, origin="API")
                 return user, token
-        refuse(
-            plain,
-            "token.refused",
-            reason=f"{user} is no longer a member of the token's organization.",
-        )
-        raise exceptions.AuthenticationFailed(
-            "The token's owner is no longer a member of its organization."
-        )
+        raise refused("The API token's owner is not in its organization any more.")
+
+    def _cleanup_token(self, auth_token: ApiToken) -> bool:
+        """Tell whether the token has expired; it stays listed until it is revoked."""
+        return auth_token.expiry is not None and auth_token.expiry < now()
+
+
+def refused(reason: str) -> exceptions.AuthenticationFailed:
+    """Note a refused token on the audit trail, and return what to raise."""
+    audit.refuse("token.refused", reason=reason)
+    return exceptions.AuthenticationFailed(reason)
 
 
 class SessionAuthentication(DrfSession):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import PermissionDenied
+
 
 class NoOrganization(Exception):
     """Tenant rows were touched outside `acting_for`: a bug, never a user's mistake."""
@@ -10,8 +12,8 @@ class NoOrganization(Exception):
         super().__init__("Nobody is being acted for: enter `acting_for` first.")
 
 
-class NotAllowed(Exception):
-    """The actor's role does not allow the act. The message is for people."""
+class NotAllowed(PermissionDenied):
+    """The act is not open to the actor. The message is for people; requests end as 403."""
 
 
 class AuditError(Exception):

@@ -148,6 +148,12 @@ class ApiToken(AbstractAuthToken):
     def __str__(self) -> str:
         return f"{self.name} ({self.user})"
 
+    def namesakes(self) -> models.QuerySet[ApiToken]:
+        """Return the other tokens of this name: the user's, in this organization."""
+        return ApiToken.objects.filter(
+            organization_id=self.organization_id, user=self.user, name=self.name
+        ).exclude(pk=self.pk)
+
 
 class AuditEvent(TenantModel):
     """One entry of an organization's trail. Triggers refuse UPDATE, DELETE, TRUNCATE.
@@ -195,3 +201,24 @@ class AuditEvent(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.action}"
+
+
+class AuditHead(TenantModel):
+    """Where an organization's trail ends, signed: a trail cut short does not reach it.
+
+    Written by `accounts.audit` only; a trigger lets it go forward, never back.
+    """
+
+    sequence = models.PositiveBigIntegerField()
+    digest = models.CharField(max_length=64)
+    key_id = models.CharField(max_length=12)
+    signature = models.CharField(max_length=64)
+
+    class Meta(TenantModel.Meta):
+        constraints = (
+            *TenantModel.Meta.constraints,
+            models.UniqueConstraint(fields=["organization"], name="one_audit_head"),
+        )
+
+    def __str__(self) -> str:
+        return f"entry {self.sequence}"

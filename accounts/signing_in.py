@@ -13,13 +13,20 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from accounts import audit, tenancy
-from accounts.models import Organization, User
+from accounts.middleware import SESSION_KEY
+from accounts.models import Membership, Organization, User
 from accounts.roles import Role
+
+LONGEST_EMAIL = 254
 
 
 @receiver(user_logged_in)
 def signed_in(sender: type, request: HttpRequest | None, user: User, **_: Any) -> None:
-    _tell(user, "session.started")
+    memberships = _tell(user, "session.started")
+    if request is not None and memberships:
+        # From here on: another membership must not move an open session elsewhere.
+        first = memberships[0].organization_id
+        request.session.setdefault(SESSION_KEY, first)
 
 
 @receiver(user_logged_out)
@@ -33,17 +40,23 @@ def signed_out(
 @receiver(user_login_failed)
 def sign_in_failed(sender: type, credentials: dict[str, Any], **_: Any) -> None:
     """Whose organization it would have been is not known: nobody has signed in."""
-    with tenancy.acting_for(Organization.installation(), origin="console"):
-        audit.record(
-            "session.refused",
-            label=str(credentials.get("username", ""))[:254],
-            reason="The e-mail address or the password is wrong, or the account is locked.",
-        )
+    audit.refuse(
+        "session.refused",
+        label=str(credentials.get("username", ""))[:LONGEST_EMAIL],
+        reason="The e-mail address or the password is wrong, or the account is locked.",
+    )
 
 
-def _tell(user: User, action: str) -> None:
-    """Write to the trail of every organization that the person can see into."""
-    for membership in tenancy.memberships_of(user):
+def _tell(user: User, action: str) -> list[Membership]:
+    """Write to the trail of every organization that the person can see into.
+
+    Who can see into none is told to the trail of the installation.
+    """
+    memberships = tenancy.memberships_of(user)
+    if not memberships:
+        with tenancy.acting_for(Organization.installation(), origin="console"):
+            audit.record(action, user, actor=user)
+    for membership in memberships:
         with tenancy.acting_for(
             membership.organization,
             actor=user,
@@ -51,3 +64,4 @@ def _tell(user: User, action: str) -> None:
             origin="console",
         ):
             audit.record(action, user)
+    return memberships

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
@@ -33,11 +33,19 @@ class Acting:
     actor: User | None = None
     role: Role | None = None
     origin: str = "system"  # console, API, command, sync, scheduler, system
-    request_id: str = ""
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    doing: str = ""  # of a request: its method and path
+    afterwards: list[Callable[[], None]] = field(default_factory=list, compare=False)
 
     def may(self, permission: Permission) -> bool:
-        """Tell whether the actor's role allows it; work without a person may all."""
-        return self.actor is None or may(self.role, permission)
+        """Tell whether the actor's role allows it.
+
+        Work without a person may all, once it has entered an organization; a request
+        that has not yet shown whose it is may nothing.
+        """
+        if self.actor is None:
+            return self.organization_id is not None
+        return may(self.role, permission)
 
 
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
@@ -66,6 +74,15 @@ def before_commit(act: Callable[[], None]) -> Callable[[], None]:
     return act
 
 
+def afterwards(act: Callable[[], None]) -> None:
+    """Do something once the outermost transaction is over, committed or rolled back."""
+    acting = _acting.get()
+    if acting is None:
+        act()
+    else:
+        acting.afterwards.append(act)
+
+
 @contextmanager
 def acting_for(
     organization: Organization,
@@ -76,41 +93,70 @@ def acting_for(
 ) -> Iterator[Acting]:
     """Work for `organization` in one transaction; contexts nest.
 
-    Unless told otherwise the actor, role and origin are those of the outer context.
-    Costs two queries, and two more when it is not the outermost.
+    Unless told otherwise the actor and origin are those of the outer context; so is
+    the role, but in the same organization only. The outermost context seals the audit
+    trail under a lock that lasts until the transaction ends: inside a transaction of
+    the caller's own, that is until the caller's ends.
+    Costs one query beside the transaction's or savepoint's own.
     """
     outer = _acting.get()
     acting = replace(
-        outer or Acting(request_id=uuid.uuid4().hex),
+        outer or Acting(),
         organization_id=organization.pk,
         organization_name=organization.name,
     )
     if actor is not None:
         acting = replace(acting, actor=actor, role=role)
+    elif outer is not None and outer.organization_id != organization.pk:
+        acting = replace(acting, role=None)
     if origin is not None:
         acting = replace(acting, origin=origin)
-    with transaction.atomic():
-        formerly = _set_organization(organization.pk)
+    if outer is None:
+        with _outermost(acting):
+            yield acting
+        return
+    with transaction.atomic(), entering(organization.pk):
         token = _acting.set(acting)
         try:
             yield acting
-            if outer is None:
-                seal()
         finally:
             _acting.reset(token)
-        # Not in `finally`: an error rolls the savepoint back, and the setting with it.
-        _restore_organization(formerly)
 
 
 @contextmanager
-def request_scope(*, origin: str) -> Iterator[None]:
+def request_scope(*, origin: str, doing: str = "") -> Iterator[None]:
     """Open the transaction of one request; `enter` says later for whom it acts."""
-    token = _acting.set(Acting(origin=origin, request_id=uuid.uuid4().hex))
+    with _outermost(Acting(origin=origin, doing=doing)):
+        yield
+
+
+@contextmanager
+def resuming(acting: Acting) -> Iterator[None]:
+    """Go on as in a request that is over, in a transaction of its own: for streams."""
+    with _outermost(acting):
+        yield
+
+
+@contextmanager
+def _outermost(acting: Acting) -> Iterator[None]:
+    formerly = _acting.get()  # a test's: in production nothing is outside of this
+    has_own_transaction = not connection.in_atomic_block
+    token = _acting.set(acting)
     try:
         with transaction.atomic():
+            if acting.organization_id is not None:
+                _show(acting.organization_id)
             yield
+            if transaction.get_rollback():
+                return
+            for act in _before_commit:
+                act()
+            if not has_own_transaction:  # whose end would make PostgreSQL forget
+                _show(formerly.organization_id if formerly else None)
     finally:
         _acting.reset(token)
+        while acting.afterwards:
+            acting.afterwards.pop(0)()
 
 
 def enter(membership: Membership, *, origin: str | None = None) -> None:
@@ -128,13 +174,7 @@ def enter(membership: Membership, *, origin: str | None = None) -> None:
             origin=origin or outer.origin,
         )
     )
-    _set_organization(membership.organization_id)
-
-
-def seal() -> None:
-    """Do what has to be done last before the transaction commits."""
-    for act in _before_commit:
-        act()
+    _show(membership.organization_id)
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -160,23 +200,25 @@ def memberships_of(user: User) -> list[Membership]:
 
 @contextmanager
 def entering(organization_id: int) -> Iterator[None]:
-    """Point the database at another organization while a seal or a check works."""
-    formerly = _set_organization(organization_id)
+    """Show another organization's rows, in a transaction that `acting_for` opened.
+
+    Not put back after an error: the rollback does that.
+    """
+    acting = _acting.get()
+    formerly = acting.organization_id if acting else None
+    if formerly == organization_id:
+        yield
+        return
+    _show(organization_id)
     yield
-    _restore_organization(formerly)
+    if not transaction.get_rollback():
+        _show(formerly)
 
 
-def _set_organization(organization_id: int) -> str:
-    """Enter the organization; return the setting that was in force before."""
+def _show(organization_id: int | None) -> None:
+    """Change the setting that the walls read, until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT current_setting('app.organization', true), "
-            "set_config('app.organization', %s, true)",
-            [str(organization_id)],
+            "SELECT set_config('app.organization', %s, true)",
+            ["" if organization_id is None else str(organization_id)],
         )
-        return str(cursor.fetchone()[0] or "")
-
-
-def _restore_organization(formerly: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('app.organization', %s, true)", [formerly])

@@ -70,12 +70,15 @@ class TenantPolicy(_SqlConstraint):
         assert schema_editor is not None  # noqa: S101
         table = schema_editor.quote_name(model._meta.db_table)
         policy = schema_editor.quote_name(self.name)
-        using = f"{MINE} OR {MYSELF}" if self.own_rows else MINE
-        return (
+        sql = (
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; "
             f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY; "
-            f"CREATE POLICY {policy} ON {table} USING ({using}) WITH CHECK ({MINE})"
+            f"CREATE POLICY {policy} ON {table} USING ({MINE}) WITH CHECK ({MINE})"
         )
+        if self.own_rows:
+            own = schema_editor.quote_name(f"{self.name}_own")
+            sql += f"; CREATE POLICY {own} ON {table} FOR SELECT USING ({MYSELF})"
+        return sql
 
     def remove_sql(
         self,
@@ -86,8 +89,9 @@ class TenantPolicy(_SqlConstraint):
         assert schema_editor is not None  # noqa: S101
         table = schema_editor.quote_name(model._meta.db_table)
         policy = schema_editor.quote_name(self.name)
+        own = schema_editor.quote_name(f"{self.name}_own")
         return (
-            f"DROP POLICY {policy} ON {table}; "
+            f"DROP POLICY IF EXISTS {own} ON {table}; DROP POLICY {policy} ON {table}; "
             f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY; "
             f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"
         )
@@ -117,14 +121,14 @@ class SameOrganization(_SqlConstraint):
     ) -> str:
         assert model is not None  # noqa: S101
         assert schema_editor is not None  # noqa: S101
-        column = model._meta.get_field(self.field)
-        target = column.related_model
+        key = model._meta.get_field(self.field)
+        assert isinstance(key, models.ForeignKey)  # noqa: S101
         quote = schema_editor.quote_name
         return (
             f"ALTER TABLE {quote(model._meta.db_table)} "
             f"ADD CONSTRAINT {quote(self.name)} "
-            f"FOREIGN KEY (organization_id, {quote(column.column)}) "
-            f"REFERENCES {quote(target._meta.db_table)} (organization_id, id) "
+            f"FOREIGN KEY (organization_id, {quote(key.column)}) "
+            f"REFERENCES {quote(key.related_model._meta.db_table)} (organization_id, id) "
             "DEFERRABLE INITIALLY DEFERRED"
         )
 

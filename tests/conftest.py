@@ -23,10 +23,11 @@ PASSWORD = "correct-horse-battery"
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Transactional tests empty tables by TRUNCATE, which the audit table refuses."""
+    """Transactional tests empty tables by TRUNCATE, which the audit tables refuse."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
-            "ALTER TABLE accounts_auditevent DISABLE TRIGGER audit_no_truncate"
+            "ALTER TABLE accounts_auditevent DISABLE TRIGGER audit_no_truncate;"
+            "ALTER TABLE accounts_audithead DISABLE TRIGGER audit_head_no_truncate"
         )
 
 

@@ -93,6 +93,21 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='AuditHead',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sequence', models.PositiveBigIntegerField()),
+                ('digest', models.CharField(max_length=64)),
+                ('key_id', models.CharField(max_length=12)),
+                ('signature', models.CharField(max_length=64)),
+                ('organization', models.ForeignKey(default=accounts.tenancy.current_organization_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization')),
+            ],
+            options={
+                'abstract': False,
+                'constraints': [accounts.walls.TenantPolicy(name='tenant_accounts_audithead'), models.UniqueConstraint(fields=('organization', 'id'), name='key_accounts_audithead'), models.UniqueConstraint(fields=('organization',), name='one_audit_head')],
+            },
+        ),
+        migrations.CreateModel(
             name='ApiToken',
             fields=[
                 ('digest', models.CharField(max_length=128, primary_key=True, serialize=False)),
