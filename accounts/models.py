@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.validators import validate_slug
@@ -135,7 +135,7 @@ class ApiToken(AbstractAuthToken):
     )
     name = models.CharField(max_length=100, help_text="What uses it, such as “CI”.")
 
-    objects = AuthTokenManager()
+    objects: ClassVar[AuthTokenManager[Self]] = AuthTokenManager()
 
     class Meta:
         ordering = ("created",)

@@ -1,0 +1,3 @@
+from typing import Any
+
+def async_task(func: str, *args: Any, **options: Any) -> str: ...

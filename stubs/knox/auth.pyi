@@ -1,0 +1,9 @@
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+class TokenAuthentication(BaseAuthentication):
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None: ...
+    def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]: ...
+    def _cleanup_token(self, auth_token: Any) -> bool: ...
