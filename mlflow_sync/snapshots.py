@@ -91,7 +91,10 @@ class ExperimentSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSnapshot:
-    """A file of a version's artifacts; the path is relative to the listed root."""
+    """A file of a version's artifacts; the path is relative to the listed root.
+
+    That of a file which the run has besides begins with `runs:/<run id>/`.
+    """
 
     path: str
     size: int | None = None

@@ -1,0 +1,12 @@
+"""How MLflow is read: the only package that knows HTTP.
+
+`connection` is what is needed to reach a server, `pool` and `transport` send the few
+requests that are allowed, `failures` says in sentences what went wrong, `rows` and
+`artifacts` make snapshots, `probing` tests a connection, and `Client` ties them together.
+"""
+
+from mlflow_sync.client.client import Client
+from mlflow_sync.client.connection import AuthMethod, Connection
+from mlflow_sync.client.probing import Probe
+
+__all__ = ("AuthMethod", "Client", "Connection", "Probe")

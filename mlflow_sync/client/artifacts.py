@@ -1,0 +1,289 @@
+"""List the files of a version and of its run, and read the few that tell much.
+
+Everything is asked of the tracking server, never of an object store, and nothing is
+written, unpacked or executed here: names and bytes are handed on as they came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlflow_sync.client import locations
+from mlflow_sync.client.connection import MEBIBYTE
+from mlflow_sync.client.locations import Folder, Place
+from mlflow_sync.client.transport import API, Query, Transport
+from mlflow_sync.exceptions import FailureKind, SyncError
+from mlflow_sync.snapshots import (
+    ArtifactsSnapshot,
+    FileSnapshot,
+    RunSnapshot,
+    VersionSnapshot,
+)
+
+ENVIRONMENT_FILES = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
+_REPORT = re.compile(
+    r"(?is).*(model[_-]?card|evaluation|bias|fairness).*\.(md|json|txt)"
+)
+
+MAX_DEPTH = 5  # folders below the one that is listed
+MAX_FOLDERS = 50  # requests for one listing
+MAX_FILES = 1000  # of one listing
+MAX_READ_FILES = 24  # of one version
+MAX_FILE_BYTES = MEBIBYTE
+MAX_READ_BYTES = 4 * MEBIBYTE  # of one version
+
+# The object store behind the server failed, as it does without its credentials: it
+# will again, and each try may take the server a minute.
+_STORE_FAILED = frozenset({FailureKind.SERVER_ERROR, FailureKind.TIME_OUT})
+# A proxy lets the API through and not the routes of MLflow's pages.
+_BLOCKED = frozenset(
+    {
+        FailureKind.NOT_FOUND,
+        FailureKind.FORBIDDEN,
+        FailureKind.UNAUTHORIZED,
+        FailureKind.REDIRECT,
+    }
+)
+# What is said of these files, not of the server as a whole.
+_ABOUT_FILES = frozenset(
+    {
+        *_STORE_FAILED,
+        FailureKind.NOT_FOUND,
+        FailureKind.FORBIDDEN,
+        FailureKind.REDIRECT,
+        FailureKind.NOT_MLFLOW,
+        FailureKind.BAD_REQUEST,
+        FailureKind.BAD_BODY,
+        FailureKind.CLOSED,
+        FailureKind.TOO_LARGE,
+    }
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gathered:
+    """What is known so far of the files of one version, by the path that is told."""
+
+    version: VersionSnapshot
+    roots: dict[str, str] = field(default_factory=dict)  # prefix -> root_uri
+    places: dict[str, Place] = field(default_factory=dict)
+    sizes: dict[str, int | None] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def add(self, place: Place, size: int | None) -> None:
+        self.places[place.told] = place
+        self.sizes[place.told] = size
+
+    @contextmanager
+    def noting(self, told: str) -> Iterator[None]:
+        """Keep the reason why a file could not be had; let through what is graver."""
+        try:
+            yield
+        except SyncError as error:
+            if error.kind not in _ABOUT_FILES:
+                raise
+            self.failures[told] = str(error)
+
+    def wanted(self) -> list[str]:
+        """Return what is to be read, environment files first."""
+        return sorted(
+            (
+                told
+                for told, place in self.places.items()
+                if told not in self.contents
+                and (told in ENVIRONMENT_FILES or _REPORT.fullmatch(place.name))
+            ),
+            key=lambda told: (told not in ENVIRONMENT_FILES, told),
+        )
+
+
+class ArtifactReader:
+    """Reads artifacts through one transport, and learns which routes a proxy blocks."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._blocked: set[str] = set()
+
+    def fetch(
+        self, version: VersionSnapshot, *, run: RunSnapshot | None
+    ) -> ArtifactsSnapshot:
+        """Gather the files below a version's source, then the others of its run.
+
+        Paths are relative to the source; those of the run's other files begin with
+        `runs:/<run id>/`. `failures` has the path of each file that was wanted and not
+        read, and "" or `runs:/<run id>/` for a listing that is not whole.
+        """
+        gathered = _Gathered(version=version)
+        folder = Folder()
+        with gathered.noting(""):
+            folder = locations.locate(self._resolve(version), version, run=run)
+            self._list_source(gathered, folder)
+        if version.run_id:
+            self._list_rest_of_run(gathered, version.run_id, folder)
+        self._read_wanted(gathered)
+
+        root = gathered.roots.get("")
+        return ArtifactsSnapshot(
+            root=f"{root}/{folder.base}".rstrip("/") if root else version.source or "",
+            files=tuple(
+                FileSnapshot(path=told, size=size)
+                for told, size in sorted(gathered.sizes.items())
+            ),
+            contents=gathered.contents,
+            failures=gathered.failures,
+        )
+
+    def _resolve(self, version: VersionSnapshot) -> str:
+        """Return a version's source, or that of the version which it is a copy of."""
+        source = version.source or ""
+        if not locations.needs_resolving(source):
+            return source
+        answer = self._ask(
+            f"{API}/model-versions/get-download-uri",
+            [("name", version.name), ("version", version.version)],
+        )
+        return str(answer.get("artifact_uri", ""))
+
+    def _list_source(self, gathered: _Gathered, folder: Folder) -> None:
+        if not folder.endpoint:
+            gathered.failures[""] = "MLflow cannot list the files of this source."
+            self._read_known_names(gathered, folder)
+            return
+        try:
+            self._walk(gathered, folder)
+        except SyncError as error:
+            # Files outlive a purged run.
+            if error.kind is FailureKind.NOT_FOUND:
+                self._read_known_names(gathered, folder)
+            raise
+
+    def _list_rest_of_run(
+        self, gathered: _Gathered, run_id: str, folder: Folder
+    ) -> None:
+        is_of_run = folder.run_id == run_id
+        if is_of_run and not folder.base:
+            return  # the source is the whole of the run
+        rest = Folder.of_run(run_id, prefix=f"runs:/{run_id}/")
+        with gathered.noting(rest.prefix):
+            try:
+                self._walk(gathered, rest, skipped=folder.base if is_of_run else "")
+            except SyncError as error:
+                # That a run was purged is told with the run, not with its files.
+                if error.kind is not FailureKind.NOT_FOUND:
+                    raise
+
+    def _walk(self, gathered: _Gathered, folder: Folder, *, skipped: str = "") -> None:
+        """List a folder and those below it, the nearest first, within the bounds."""
+        waiting = deque([(folder.base, 0)])
+        asked = found = 0
+        while waiting:
+            if asked == MAX_FOLDERS or found >= MAX_FILES:
+                gathered.failures[folder.prefix] = (
+                    f"The listing was stopped after {found:,} files."
+                )
+                return
+            path, depth = waiting.popleft()
+            answer = self._ask(folder.endpoint, folder.listing(path))
+            asked += 1
+            gathered.roots[folder.prefix] = str(answer.get("root_uri", "")).rstrip("/")
+            for entry in answer.get("files") or ():
+                place = Place(folder=folder, path=str(entry.get("path", "")))
+                if not locations.lies_below(place.path, path):
+                    gathered.failures[place.path] = (
+                        "The path leads out of the folder that was listed."
+                    )
+                elif not entry.get("is_dir"):
+                    gathered.add(place, _size(entry))
+                    found += 1
+                elif place.path != skipped and depth < MAX_DEPTH:
+                    waiting.append((place.path, depth + 1))
+                elif place.path != skipped:
+                    gathered.failures[place.told] = (
+                        f"The folder lies deeper than {MAX_DEPTH} levels: it was not "
+                        "listed."
+                    )
+
+    def _read_known_names(self, gathered: _Gathered, folder: Folder) -> None:
+        """Ask for the environment files by name, where no listing tells of them."""
+        for name in ENVIRONMENT_FILES:
+            place = Place(folder=folder, path=f"{folder.base}/{name}".lstrip("/"))
+            try:
+                content = self._read(gathered, place)
+            except SyncError as error:
+                if error.kind is FailureKind.NOT_FOUND:
+                    continue  # nobody said that there was such a file
+                raise
+            gathered.add(place, len(content))
+            gathered.contents[name] = content
+
+    def _read_wanted(self, gathered: _Gathered) -> None:
+        read = total = 0
+        store_failed = ""
+        for told in gathered.wanted():
+            size = gathered.sizes[told] or 0
+            if store_failed:
+                gathered.failures[told] = store_failed
+            elif size > MAX_FILE_BYTES:
+                gathered.failures[told] = (
+                    f"The file is larger than {MAX_FILE_BYTES:,} bytes: it was not read."
+                )
+            elif read == MAX_READ_FILES or total + size > MAX_READ_BYTES:
+                gathered.failures[told] = (
+                    "The version has too many reports to read all."
+                )
+            else:
+                read += 1
+                with gathered.noting(told):
+                    try:
+                        content = self._read(gathered, gathered.places[told])
+                    except SyncError as error:
+                        if error.kind in _STORE_FAILED:
+                            store_failed = str(error)
+                        raise
+                    gathered.contents[told] = content
+                    total += len(content)
+
+    def _read(self, gathered: _Gathered, place: Place) -> bytes:
+        """Read a file by the first route that is open. Raises the first one's error."""
+        root = gathered.roots.get(place.folder.prefix, "")
+        routes = locations.routes(place, gathered.version, root=root)
+        is_open = [name for name in routes if name not in self._blocked]
+        failures: dict[str, SyncError] = {}
+        for name in is_open or routes:
+            target, query = routes[name]
+            try:
+                content = self._download(target, query)
+            except SyncError as error:
+                if error.kind not in _BLOCKED:
+                    raise
+                failures[name] = error
+            else:
+                self._blocked |= failures.keys()
+                return content
+        raise next(iter(failures.values()))
+
+    def _download(self, target: str, query: Query) -> bytes:
+        content, _ = self._transport.repeat(
+            lambda _: self._transport.send(
+                "GET", target, query=query, max_bytes=MAX_FILE_BYTES
+            ),
+            final=_STORE_FAILED,
+        )
+        return content
+
+    def _ask(self, endpoint: str, query: Query) -> dict[str, Any]:
+        answer, _ = self._transport.repeat(
+            lambda _: self._transport.get_json(endpoint, query), final=_STORE_FAILED
+        )
+        return answer
+
+
+def _size(entry: dict[str, Any]) -> int | None:
+    size = str(entry.get("file_size", ""))
+    return int(size) if size.isdecimal() else None

@@ -1,0 +1,219 @@
+"""Read a tracking server's registry, page by page."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from mlflow_sync.client import probing, rows
+from mlflow_sync.client.artifacts import ArtifactReader
+from mlflow_sync.client.connection import Connection
+from mlflow_sync.client.transport import API, DELAYS, Query, Transport
+from mlflow_sync.exceptions import FailureKind, SyncError
+from mlflow_sync.snapshots import (
+    ArtifactsSnapshot,
+    ExperimentSnapshot,
+    ModelSnapshot,
+    RunSnapshot,
+    VersionSnapshot,
+)
+
+T = TypeVar("T")
+
+# More runs in one answer keep a server worker busy for so long that uvicorn may take
+# it for dead and kill it: a thousand take it 2 to 5 s.
+RUNS_PER_REQUEST = 300
+MAX_PAGES = 10_000
+
+# What MLflow itself accepts; all else cannot be the id of a run, and would break the
+# filter it is quoted in.
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+
+
+class Client:
+    """One tracking server, read over REST; use it as a context manager.
+
+    All methods raise SyncError, after up to three more tries where the failure may
+    pass. `requests` and `bytes` count what was sent and received so far.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        delays: Sequence[float] = DELAYS,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._transport = Transport(connection, delays=delays, sleep=sleep)
+        self._artifacts = ArtifactReader(self._transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def probe(self) -> probing.Probe:
+        """Test the connection with five requests, none of them repeated."""
+        return probing.probe(self._transport)
+
+    def search_models(self, *, page_size: int = 1000) -> Iterator[list[ModelSnapshot]]:
+        """Yield all registered models by name, in pages of at most 1000.
+
+        Prompts are left out, so that a page may be empty.
+        """
+        for page in self._search(
+            "registered-models",
+            [("order_by", "name ASC")],
+            page_size=page_size,
+            read=rows.read_model,
+            key=lambda model: model.name,
+        ):
+            yield [model for model in page if not rows.is_prompt(model.tags)]
+
+    def search_versions(
+        self, *, page_size: int = 2500
+    ) -> Iterator[list[VersionSnapshot]]:
+        """Yield all versions by name and number, in pages of at most 10,000.
+
+        Prompts are left out, so that a page may be empty.
+        """
+        for page in self._search(
+            "model-versions",
+            [("order_by", "name ASC"), ("order_by", "version_number ASC")],
+            page_size=page_size,
+            read=rows.read_version,
+            key=lambda version: (version.name, version.version),
+        ):
+            yield [version for version in page if not rows.is_prompt(version.tags)]
+
+    def search_experiments(
+        self, *, page_size: int = 1000
+    ) -> Iterator[list[ExperimentSnapshot]]:
+        """Yield all experiments, deleted ones too, in pages of at most 50,000."""
+        return self._search(
+            "experiments",
+            [("view_type", "ALL"), ("order_by", "experiment_id ASC")],
+            page_size=page_size,
+            read=rows.read_experiment,
+            key=lambda experiment: experiment.experiment_id,
+        )
+
+    def fetch_runs(
+        self, run_ids: Collection[str], *, experiment_ids: Collection[str]
+    ) -> list[RunSnapshot]:
+        """Return the runs of these ids, deleted ones too; purged ones are absent.
+
+        One request for every 300 ids. MLflow searches only within `experiment_ids`.
+        """
+        wanted = [run for run in dict.fromkeys(run_ids) if _RUN_ID.fullmatch(run)]
+        if not experiment_ids:
+            return []
+        found: dict[str, RunSnapshot] = {}
+        for start in range(0, len(wanted), RUNS_PER_REQUEST):
+            chunk = wanted[start : start + RUNS_PER_REQUEST]
+            for page in self._run_pages(chunk, sorted(experiment_ids)):
+                for run in rows.read_rows(page, "runs", rows.read_run):
+                    found[run.run_id] = run
+        return list(found.values())
+
+    def fetch_artifacts(
+        self, version: VersionSnapshot, *, run: RunSnapshot | None = None
+    ) -> ArtifactsSnapshot:
+        """List the files of a version and of its run, and read the few that tell much.
+
+        What the server cannot list or read is told in `failures`; SyncError is raised
+        only when the server as a whole is out of reach.
+        """
+        return self._artifacts.fetch(version, run=run)
+
+    def _search(
+        self,
+        resource: str,
+        query: Query,
+        *,
+        page_size: int,
+        read: Callable[[rows.Row], T],
+        key: Callable[[T], Hashable],
+    ) -> Iterator[list[T]]:
+        """Yield every row of a search once.
+
+        MLflow pages by offset: a row that is added meanwhile pushes others onto the
+        next page, where they come again.
+        """
+        name = resource.replace("-", "_")
+        seen: set[Hashable] = set()
+
+        def ask(token: str, size: int) -> dict[str, Any]:
+            page: Query = [*query, ("max_results", size)]
+            if token:
+                page = [*page, ("page_token", token)]
+            return self._transport.get_json(f"{API}/{resource}/search", page)
+
+        for page in self._pages(name, ask, page_size):
+            found = {key(item): item for item in rows.read_rows(page, name, read)}
+            yield [item for place, item in found.items() if place not in seen]
+            seen |= found.keys()
+
+    def _run_pages(
+        self, run_ids: list[str], experiment_ids: list[str]
+    ) -> Iterator[dict[str, Any]]:
+        quoted = ", ".join(f"'{run_id}'" for run_id in run_ids)
+        body = {
+            "experiment_ids": experiment_ids,
+            "filter": f"attributes.run_id IN ({quoted})",
+            "run_view_type": "ALL",
+        }
+
+        def ask(token: str, size: int) -> dict[str, Any]:
+            page = body | {"max_results": size}
+            if token:
+                page |= {"page_token": token}
+            return self._transport.post_json(f"{API}/runs/search", page)
+
+        # A page that is just full comes with a token to an empty one.
+        return self._pages("runs", ask, len(run_ids) + 1)
+
+    def _pages(
+        self, name: str, ask: Callable[[str, int], dict[str, Any]], size: int
+    ) -> Iterator[dict[str, Any]]:
+        """Follow the page tokens to the end; a page may be empty and not the last.
+
+        A page that proves too much for the server, or for our bounds, is asked for
+        again in half the size, and so are those after it.
+        """
+        token = ""
+        seen: set[str] = set()
+        while True:
+            page, size = self._transport.repeat(partial(ask, token), size=size)
+            yield page
+            token = page.get("next_page_token") or ""
+            if not token:
+                return
+            if token in seen or len(seen) == MAX_PAGES:
+                raise SyncError(
+                    f"The tracking server's list “{name}” has no end: its pages "
+                    "repeat themselves.",
+                    kind=FailureKind.BAD_BODY,
+                )
+            seen.add(token)
+
+    @property
+    def requests(self) -> int:
+        return self._transport.requests
+
+    @property
+    def bytes(self) -> int:
+        return self._transport.bytes

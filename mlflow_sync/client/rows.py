@@ -1,0 +1,175 @@
+"""Read rows of MLflow's JSON into snapshots.
+
+Units and names stay MLflow's. Missing keys are None or empty. A row without its key
+fields is a SyncError (bad_body) which says whose row it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from mlflow_sync.exceptions import FailureKind, SyncError
+from mlflow_sync.snapshots import (
+    DatasetInput,
+    ExperimentSnapshot,
+    ModelSnapshot,
+    RunSnapshot,
+    VersionSnapshot,
+)
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+
+def is_prompt(tags: Mapping[str, str]) -> bool:
+    """Tell prompts from models: MLflow 3 keeps both in one table, 2.9 lists both."""
+    return tags.get("mlflow.prompt.is_prompt", "").lower() == "true"
+
+
+def read_rows(
+    answer: Mapping[str, Any], name: str, read: Callable[[Row], T]
+) -> list[T]:
+    """Read the rows under `name` of a search's answer; no such key means no rows."""
+    try:
+        return [read(row) for row in answer.get(name) or ()]
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise SyncError(
+            f"The tracking server's list “{name}” has a row that is not as MLflow "
+            "makes them.",
+            kind=FailureKind.BAD_BODY,
+        ) from None
+
+
+def read_model(row: Row) -> ModelSnapshot:
+    _put_in_order(row.get("tags"))
+    _put_in_order(row.get("aliases"), by="alias")
+    _put_in_order(row.get("latest_versions"), by="current_stage")
+    return ModelSnapshot(
+        name=str(row["name"]),
+        description=_text(row.get("description")),
+        creation_timestamp=_millis(row.get("creation_timestamp")),
+        last_updated_timestamp=_millis(row.get("last_updated_timestamp")),
+        tags=_pairs(row.get("tags")),
+        aliases=_pairs(row.get("aliases"), key="alias", value="version"),
+        latest_versions=_pairs(
+            row.get("latest_versions"), key="current_stage", value="version"
+        ),
+        fingerprint=fingerprint(row),
+    )
+
+
+def read_version(row: Row) -> VersionSnapshot:
+    _put_in_order(row.get("tags"))
+    return VersionSnapshot(
+        name=str(row["name"]),
+        version=str(row["version"]),
+        creation_timestamp=_millis(row.get("creation_timestamp")),
+        last_updated_timestamp=_millis(row.get("last_updated_timestamp")),
+        description=_text(row.get("description")),
+        user_id=_text(row.get("user_id")),
+        current_stage=_text(row.get("current_stage")),
+        source=_text(row.get("source")),
+        run_id=_text(row.get("run_id")),
+        status=_text(row.get("status")),
+        tags=_pairs(row.get("tags")),
+        fingerprint=fingerprint(row),
+    )
+
+
+def read_experiment(row: Row) -> ExperimentSnapshot:
+    _put_in_order(row.get("tags"))
+    return ExperimentSnapshot(
+        experiment_id=str(row["experiment_id"]),
+        name=str(row.get("name", "")),
+        artifact_location=_text(row.get("artifact_location")),
+        lifecycle_stage=_text(row.get("lifecycle_stage")),
+        creation_time=_millis(row.get("creation_time")),
+        last_update_time=_millis(row.get("last_update_time")),
+        tags=_pairs(row.get("tags")),
+        fingerprint=fingerprint(row),
+    )
+
+
+def read_run(row: Row) -> RunSnapshot:
+    info: Row = row["info"]
+    data: Row = row.get("data") or {}
+    inputs: Row = row.get("inputs") or {}
+    for name in ("metrics", "params", "tags"):
+        _put_in_order(data.get(name))
+    return RunSnapshot(
+        run_id=str(info.get("run_id") or info["run_uuid"]),
+        run_name=_text(info.get("run_name")),
+        experiment_id=_text(info.get("experiment_id")),
+        user_id=_text(info.get("user_id")),
+        status=_text(info.get("status")),
+        start_time=_millis(info.get("start_time")),
+        end_time=_millis(info.get("end_time")),
+        artifact_uri=_text(info.get("artifact_uri")),
+        lifecycle_stage=_text(info.get("lifecycle_stage")),
+        tags=_pairs(data.get("tags")),
+        params=_pairs(data.get("params")),
+        metrics={
+            str(metric["key"]): _number(metric.get("value"))
+            for metric in data.get("metrics") or ()
+        },
+        dataset_inputs=tuple(map(_dataset, inputs.get("dataset_inputs") or ())),
+        fingerprint=fingerprint(row),
+    )
+
+
+def fingerprint(row: Row) -> str:
+    """Return the digest of a whole row, in hexadecimal."""
+    canonical = json.dumps(row, sort_keys=True, separators=(",", ":"))
+    return blake2b(canonical.encode(), digest_size=32).hexdigest()
+
+
+def _put_in_order(entries: list[Row] | None, *, by: str = "key") -> None:
+    """Sort a list that MLflow reads without an order, lest each reading differ."""
+    if entries:
+        entries.sort(key=itemgetter(by))
+
+
+def _pairs(
+    entries: Iterable[Row] | None, *, key: str = "key", value: str = "value"
+) -> dict[str, str]:
+    return {str(entry[key]): str(entry.get(value, "")) for entry in entries or ()}
+
+
+def _dataset(entry: Row) -> DatasetInput:
+    dataset: Row = entry.get("dataset") or {}
+    return DatasetInput(
+        name=str(dataset.get("name", "")),
+        digest=str(dataset.get("digest", "")),
+        source_type=str(dataset.get("source_type", "")),
+        source=str(dataset.get("source", "")),
+        context=_pairs(entry.get("tags")).get("mlflow.data.context", ""),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _millis(value: object) -> int | None:
+    """Read an int64, which protobuf's own JSON writes as a string. None if it is none."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def _number(value: object) -> float:
+    """Read a metric, which MLflow writes as "NaN" or "Infinity" where JSON has no word.
+
+    What is no number at all is NaN too: logged, and not usable.
+    """
+    if not isinstance(value, (int, float, str)):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan

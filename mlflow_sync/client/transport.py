@@ -1,0 +1,226 @@
+"""Send one request to one tracking server, if it is a known read, and take the answer.
+
+The promise that MLflow is only read is kept here: what is not on the list below raises
+before a connection is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Container, Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from mlflow_sync.client import failures
+from mlflow_sync.client.connection import Connection
+from mlflow_sync.client.pool import Deadline, open_pool
+from mlflow_sync.exceptions import FailureKind, NotReadOnly, SyncError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Query = Sequence[tuple[str, str | int]]
+
+API = "/api/2.0/mlflow"
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[^/?#]+"
+ALLOWED = (
+    ("GET", r"/version"),
+    ("GET", r"/api/3\.0/mlflow/server-info"),
+    ("GET", r"/api/2\.0/mlflow/users/current"),
+    ("GET", r"/api/2\.0/mlflow/registered-models/search"),
+    ("GET", r"/api/2\.0/mlflow/model-versions/search"),
+    ("GET", r"/api/2\.0/mlflow/model-versions/get-download-uri"),
+    ("GET", r"/api/2\.0/mlflow/experiments/search"),
+    ("POST", r"/api/2\.0/mlflow/runs/search"),
+    ("GET", r"/api/2\.0/mlflow/artifacts/list"),
+    ("GET", rf"/api/2\.0/mlflow/logged-models/{_SEGMENT}/artifacts/directories"),
+    ("GET", rf"/api/2\.0/mlflow-artifacts/artifacts(?:/{_SEGMENT})+"),
+    ("GET", r"/model-versions/get-artifact"),
+    ("GET", r"/get-artifact"),
+)
+_PATTERNS = tuple((method, re.compile(path)) for method, path in ALLOWED)
+
+DELAYS = (1.0, 2.0, 4.0)  # seconds before the second, third and fourth try
+JITTER = 0.25  # a delay grows by up to so much of itself
+_CHUNK = 64 * 1024  # bytes
+_ERROR_BYTES = 64 * 1024  # what is read of an answer that is an error anyway
+
+# The answer was too much for one of the two sides: ask for half of it.
+_TOO_MUCH = frozenset({FailureKind.TIME_OUT, FailureKind.CLOSED, FailureKind.TOO_LARGE})
+
+
+class Transport:
+    """One keep-alive connection to one server; counts what it sends and receives.
+
+    `requests` counts every try, `bytes` what came back after decompression. Cookies,
+    proxies, netrc and redirects do not exist here. For one thread at a time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        delays: Sequence[float] = DELAYS,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.connection = connection
+        self.requests = 0
+        self.bytes = 0
+        self._delays = tuple(delays)
+        self._sleep = sleep
+        self._headers = connection.request_headers()
+        self._deadline = Deadline(connection.deadline)
+        self._pool = open_pool(connection, deadline=self._deadline)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def get_json(self, path: str, query: Query = ()) -> dict[str, Any]:
+        """Send one GET. Raises SyncError."""
+        return self._decode(self.send("GET", path, query=query))
+
+    def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send one POST, of which runs/search is the only one. Raises SyncError."""
+        return self._decode(self.send("POST", path, body=body))
+
+    def repeat(
+        self,
+        ask: Callable[[int], T],
+        *,
+        size: int = 1,
+        final: Container[FailureKind] = (),
+    ) -> tuple[T, int]:
+        """Call `ask(size)`, up to three times more while its failure may pass.
+
+        A `size` above 1 is halved when the answer was too much for one of the sides.
+        Failures in `final` are not worth a second try to the caller. Returns the
+        answer and the size that it came in.
+        """
+        for delay in (*self._delays, None):
+            try:
+                return ask(size), size
+            except SyncError as error:
+                too_much = size > 1 and error.kind in _TOO_MUCH
+                is_final = error.kind in final or (error.permanent and not too_much)
+                if delay is None or is_final:
+                    raise
+                if too_much:
+                    size //= 2
+                # Jitter is no secret: it only keeps workers from retrying in step.
+                pause = delay * random.uniform(1, 1 + JITTER)  # noqa: S311
+                pause = max(pause, error.retry_after)
+                logger.info("Asking again in %.1f s: %s", pause, error)
+            self._sleep(pause)
+        raise AssertionError("The last try neither answered nor failed.")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: dict[str, Any] | None = None,
+        max_bytes: int | None = None,
+    ) -> bytes:
+        """Send one request, once, and return the body of its 2xx answer.
+
+        Raises SyncError for any other outcome, and NotReadOnly, with nothing sent, for
+        what is not on the list. `max_bytes` narrows the connection's bound.
+        """
+        if not is_allowed(method, path):
+            raise NotReadOnly(f"{method} {path} is not on the list of reads.")
+        target = self.connection.base_path + path
+        if query:
+            target = f"{target}?{urlencode(query, errors='surrogatepass')}"
+        headers = self._headers
+        content = None
+        if body is not None:
+            headers = headers | {"Content-Type": "application/json"}
+            content = json.dumps(body).encode()
+
+        self.requests += 1
+        started = time.monotonic()
+        self._deadline.restart()
+        try:
+            response = self._pool.urlopen(
+                method,
+                target,
+                body=content,
+                headers=headers,
+                redirect=False,
+                preload_content=False,
+            )
+            answer = self._receive(response, max_bytes or self.connection.max_bytes)
+        except urllib3.exceptions.HTTPError as error:
+            seconds = time.monotonic() - started
+            # Its own words name the host.
+            raise failures.of_transport(
+                error, self.connection, seconds=seconds
+            ) from None
+        logger.debug(
+            "%s %s: %d bytes, %.3f s",
+            method,
+            path,
+            len(answer),
+            time.monotonic() - started,
+        )
+        return answer
+
+    def _receive(self, response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+        is_good = HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
+        limit = max_bytes if is_good else _ERROR_BYTES
+        content = bytearray()
+        for chunk in response.stream(_CHUNK, decode_content=True):
+            content += chunk
+            self.bytes += len(chunk)
+            if len(content) > limit:
+                response.close()
+                break
+        if not is_good:
+            raise failures.of_status(
+                response.status,
+                response.headers,
+                bytes(content),
+                connection=self.connection,
+            )
+        if len(content) > limit:
+            raise SyncError(
+                f"The tracking server's answer is larger than {limit:,} bytes.",
+                kind=FailureKind.TOO_LARGE,
+            )
+        return bytes(content)
+
+    def _decode(self, content: bytes) -> dict[str, Any]:
+        try:
+            found = json.loads(content)
+        except (ValueError, RecursionError):
+            raise failures.of_foreign_body(
+                content, connection=self.connection
+            ) from None
+        if not isinstance(found, dict):
+            raise SyncError(
+                "What answers at this URL speaks JSON, but not as MLflow does.",
+                kind=FailureKind.NOT_MLFLOW,
+            )
+        return found
+
+
+def is_allowed(method: str, path: str) -> bool:
+    """Tell whether a request, its path relative to the server's URL, is a known read."""
+    return any(
+        method == allowed and pattern.fullmatch(path) for allowed, pattern in _PATTERNS
+    )
+
+
+def quoted(path: str) -> str:
+    """Return a path with every segment encoded whole: "a/b c" as "a/b%20c"."""
+    return "/".join(
+        quote(segment, safe="", errors="surrogatepass") for segment in path.split("/")
+    )
