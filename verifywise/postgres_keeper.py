@@ -26,7 +26,7 @@ def keep(home: Path, *, gate: int, report: int, settings: Sequence[str]) -> None
     starter is killed. On `report` goes READY, or why the server did not start.
     """
     server = Server(home)
-    with os.fdopen(report, "w") as teller, suppress(BrokenPipeError):
+    with suppress(BrokenPipeError), os.fdopen(report, "w") as teller:
         try:
             process = server.start(settings)
         except EmbeddedPostgresError as error:
@@ -41,13 +41,13 @@ def keep(home: Path, *, gate: int, report: int, settings: Sequence[str]) -> None
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # leave whoever stops it no zombie
     while process.poll() is None:
-        time.sleep(LOOK_SECONDS)
         try:
             with server.gate():
                 if server.is_unused():
                     stop(process)
         except FileNotFoundError:  # somebody removed the folder
             stop(process)
+        time.sleep(LOOK_SECONDS)
 
 
 def main(home: str, gate: str, report: str, *settings: str) -> None:

@@ -99,7 +99,8 @@ class Server:
                 "the name holds a character that cannot be printed."
             )
         self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self.log.touch(mode=0o600)
+        for file in ("log", "gate.lock", "users.lock"):
+            (self.home / file).touch(mode=0o600)
         if account():
             _make_traversable(self.home)
             _make_traversable(_binaries())
@@ -110,7 +111,7 @@ class Server:
 
         Raises FileNotFoundError if the folder was removed.
         """
-        gate = _open_lock(self.home / "gate.lock")
+        gate = os.open(self.home / "gate.lock", os.O_RDWR)
         try:
             fcntl.flock(gate, fcntl.LOCK_EX)
             yield gate
@@ -120,13 +121,13 @@ class Server:
 
     def use(self) -> int:
         """Register a user, inside the gate: until its last copy is closed."""
-        users = _open_lock(self.home / "users.lock")
+        users = os.open(self.home / "users.lock", os.O_RDWR)
         fcntl.flock(users, fcntl.LOCK_SH)
         return users
 
     def is_unused(self) -> bool:
         """Return whether nobody uses the server; reliable inside the gate only."""
-        users = _open_lock(self.home / "users.lock")
+        users = os.open(self.home / "users.lock", os.O_RDWR)
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -295,10 +296,6 @@ def _binaries() -> Path:
             "installed: install it, or set DATABASE_URL."
         )
     return Path(package.origin).resolve().parent / f"pginstall{MAJOR}" / "bin"
-
-
-def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _private(folder: Path) -> None:
