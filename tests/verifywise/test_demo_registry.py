@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import signal
-import socket
-import subprocess
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.demo_fixtures import seed
+from tests.registry import unique
+from tests.servers import MlflowServer
 from verifywise.demo.cases import ORGANIZATIONS
 from verifywise.demo.models import Case, Layout, Organization, RunFate
-from verifywise.demo.programs import wait_until_answering
-from verifywise.demo.site import Site
-
-pytestmark = pytest.mark.xdist_group("demo_registry")
 
 PARITY = re.compile("demographic_parity_difference_")
 SOURCES = {
@@ -34,28 +25,12 @@ SOURCES = {
 }
 
 
-@dataclass
-class Server:
-    """An MLflow server that the seeder has filled."""
+@dataclass(frozen=True)
+class Seeded:
+    """An organization, and REST questions to its MLflow."""
 
-    site: Site
     organization: Organization
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.site.mlflow_port}"
-
-    def seed(self) -> subprocess.CompletedProcess[str]:
-        program = self.site.seeder(self.organization, port=self.site.mlflow_port)
-        return subprocess.run(
-            program.command,
-            cwd=program.folder,
-            env=program.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    url: str
 
     def ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         response = requests.request(
@@ -88,82 +63,37 @@ def pairs(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {row["key"]: row["value"] for row in rows}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(params=ORGANIZATIONS, ids=lambda organization: organization.slug)
+def server(
+    request: pytest.FixtureRequest, demo_servers: Mapping[str, MlflowServer]
+) -> Seeded:
+    organization: Organization = request.param
+    return Seeded(organization, demo_servers[organization.slug].url)
 
 
-@contextmanager
-def running(organization: Organization, data: Path) -> Iterator[Server]:
-    server = Server(Site(data=data, port=0, mlflow_port=free_port()), organization)
-    server.site.mlflow_folder(organization).mkdir(parents=True)
-    mlflow = server.site.mlflow(organization, port=server.site.mlflow_port)
-    process = subprocess.Popen(
-        mlflow.command,
-        cwd=mlflow.folder,
-        env=mlflow.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield server
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """Start the servers of both organizations, and fill them side by side."""
-
-    def fill(server: Server) -> None:
-        port = server.site.mlflow_port
-        asyncio.run(wait_until_answering("MLflow", port=port, path="/health"))
-        done = server.seed()
-        assert done.returncode == 0, done.stderr
-
-    with ExitStack() as stack, ThreadPoolExecutor() as threads:
-        servers = [
-            stack.enter_context(
-                running(organization, tmp_path_factory.mktemp("a demo"))
-            )
-            for organization in ORGANIZATIONS
-        ]
-        list(threads.map(fill, servers))
-        yield {server.organization.slug: server for server in servers}
-
-
-@pytest.fixture(params=[organization.slug for organization in ORGANIZATIONS])
-def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Server:
-    return servers[request.param]
-
-
-def versions(server: Server) -> list[tuple[Case, dict[str, Any]]]:
+def versions(server: Seeded) -> list[tuple[Case, dict[str, Any]]]:
     return [(case, server.version(case)) for case in server.organization.cases()]
 
 
-def test_seeding_again_does_nothing(servers):
-    server = servers["borealis"]
+def test_seeding_again_does_nothing(demo_servers):
+    server = Seeded(ORGANIZATIONS[1], demo_servers["borealis"].url)
     models = server.ask("GET", "registered-models/search")
 
-    again = server.seed()
+    again = seed(demo_servers["borealis"], "borealis")
 
     assert again.stdout == "Borealis Health: 4 models are there already\n"
     assert server.ask("GET", "registered-models/search") == models
 
 
-def test_a_registry_that_is_not_the_demos_is_left_alone(servers):
-    server = servers["borealis"]
-    marker = {"experiment_id": "0", "key": "verifywise.demo"}
-    server.ask("POST", "experiments/delete-experiment-tag", json=marker)
+def test_a_registry_that_is_not_the_demos_is_left_alone(registry, mlflow_server):
+    registry.post("registered-models/create", name=unique("somebody else"))
 
-    refused = server.seed()
+    refused = seed(mlflow_server, "acme")
 
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"{server.url} holds models already; the demo fills only an empty MLflow server.\n"
+        f"{mlflow_server.url} holds models already; the demo fills only an empty "
+        "MLflow server.\n"
     )
 
 

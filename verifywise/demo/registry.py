@@ -100,13 +100,15 @@ class Seeder:
         version, trained = case.version, train(case)
         run, run_id, model_id = None, None, None
         if version.run is not RunFate.NEVER:
-            run = self._log_run(case, trained, experiment_id)
+            run = self._start_run(case, trained, experiment_id)
             run_id = run.run_id
         if run and version.layout is not Layout.LOGGED_MODEL:
             source = self._log_run_artifacts(case, trained, run)
         else:
             model_id = self._log_model(case, trained, experiment_id, run_id)
             source = f"models:/{model_id}"
+        if run:
+            self._finish_run(case, trained, run, model_id)
         number = self.client.create_model_version(
             case.model.name,
             source,
@@ -124,13 +126,12 @@ class Seeder:
         if run_id and version.run is RunFate.DELETED:
             self.client.delete_run(run_id)
 
-    def _log_run(self, case: Case, trained: Trained, experiment_id: str) -> RunInfo:
-        """Log a finished training with its data, and what was measured and written."""
+    def _start_run(self, case: Case, trained: Trained, experiment_id: str) -> RunInfo:
+        """Note who trains what, from which code and data, with which parameters."""
         version = case.version
-        started = self.now - timedelta(days=version.trained)
         run = self.client.create_run(
             experiment_id,
-            start_time=_milliseconds(started),
+            start_time=_milliseconds(self._started(case)),
             run_name=f"train-{case.model.name}-{case.number}",
             tags={**_source_tags(case), **version.run_tags},
         ).info
@@ -138,21 +139,31 @@ class Seeder:
             self.client.log_inputs(run.run_id, _dataset_inputs(case, trained))
         params = {**trained.params, **version.params}
         self.client.log_batch(
-            run.run_id,
-            params=[Param(key, value) for key, value in params.items()],
+            run.run_id, params=[Param(key, value) for key, value in params.items()]
+        )
+        return run
+
+    def _finish_run(
+        self, case: Case, trained: Trained, run: RunInfo, model_id: str | None
+    ) -> None:
+        """Note what was measured, of the logged model if there is one, and written."""
+        run_id, ended = run.run_id, self._started(case) + timedelta(minutes=5)
+        at = _milliseconds(ended)
+        self.client.log_batch(
+            run_id,
             metrics=[
-                Metric(key, value, _milliseconds(started), 0)
+                Metric(key, value, at, 0, model_id=model_id, run_id=run_id)
                 for key, value in trained.metrics.items()
             ],
         )
-        if version.has_report:
-            report = evaluation_report(case, trained, run_id=run.run_id)
-            card = model_card(case, trained)
-            self.client.log_text(run.run_id, report, "evaluation_report.md")
-            self.client.log_text(run.run_id, card, "model_card.md")
-        ended = started + timedelta(minutes=4 + case.number)
-        self.client.set_terminated(run.run_id, end_time=_milliseconds(ended))
-        return run
+        if case.version.has_report:
+            report = evaluation_report(case, trained, run_id=run_id)
+            self.client.log_text(run_id, report, "evaluation_report.md")
+            self.client.log_text(run_id, model_card(case, trained), "model_card.md")
+        self.client.set_terminated(run_id, end_time=at)
+
+    def _started(self, case: Case) -> datetime:
+        return self.now - timedelta(days=case.version.trained)
 
     def _log_model(
         self, case: Case, trained: Trained, experiment_id: str, run_id: str | None
