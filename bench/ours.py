@@ -1,0 +1,96 @@
+"""One sync of one server in a process of its own, measured from inside.
+
+`python -m bench.ours ORGANIZATION URL` prints one JSON object. The organization and the
+server are made if need be; the second call is the sync without a change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "verifywise.settings")
+django.setup()
+
+from django.db import connection  # noqa: E402
+
+from accounts import tenancy  # noqa: E402
+from accounts.models import Organization  # noqa: E402
+from mlflow_sync import sync  # noqa: E402
+from mlflow_sync.models import SyncRun, TrackingServer  # noqa: E402
+from mlflow_sync.servers import request_sync, save_server  # noqa: E402
+from verifywise import pipeline  # noqa: E402
+
+# What a sync without a change may write: its own record, the trail, the queue.
+ALLOWED = {
+    "mlflow_sync_syncrun",
+    "accounts_auditevent",
+    "accounts_audithead",
+}
+
+
+def writes() -> dict[str, int]:
+    """Return rows written so far per table, by PostgreSQL's own statistics."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables"
+        )
+        return dict(cursor.fetchall())
+
+
+def main(slug: str, url: str) -> None:
+    organization, _ = Organization.objects.get_or_create(
+        slug=slug, defaults={"name": slug}
+    )
+    with tenancy.acting_for(organization, origin="command"):
+        server = TrackingServer.objects.select_related("source").first()
+        if server is None:
+            server = save_server(
+                TrackingServer(url=url, is_enabled=False), name="bench"
+            )
+        elif server.url != url:
+            server.url = url
+            save_server(server)
+        run = request_sync(
+            server,
+            trigger=SyncRun.Trigger.COMMAND,
+            with_artifacts=False,
+            enqueue=False,
+        )
+    before = writes()
+    began = time.perf_counter()
+    finished = sync.advance(organization, run.pk, patience=float("inf"))
+    synced = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    pipeline.judge(organization, only_due=True)
+    judged = time.perf_counter()
+    after = writes()
+    assert finished is not None
+    assert finished.status == SyncRun.Status.SUCCEEDED, finished.error
+    print(
+        json.dumps(
+            {
+                "seconds": synced - began,
+                "judged_seconds": judged - began,
+                "requests": finished.count("requests"),
+                "versions": finished.count("versions"),
+                "created": finished.count("created"),
+                "peak_mb": peak,
+                "unexpected_writes": {
+                    table: count - before.get(table, 0)
+                    for table, count in after.items()
+                    if count > before.get(table, 0) and table not in ALLOWED
+                },
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
