@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from django.db import models
 from django.utils.timezone import now
 
 from accounts.walls import TenantModel
 
+Row = TypeVar("Row", bound=models.Model)
 NAME_LENGTH = 1000  # MLflow sets no bound that every backend keeps
 
 
@@ -70,8 +71,8 @@ class Perishable(Ingested):
         return self.absent_since is not None
 
 
-class PresentQuerySet(models.QuerySet["Perishable"]):
-    def present(self) -> PresentQuerySet:
+class PresentQuerySet(models.QuerySet[Row]):
+    def present(self) -> Self:
         return self.filter(absent_since=None)
 
 
