@@ -17,7 +17,7 @@ from typing import Any
 from compliance.catalogue import Entry, Kind, catalogue
 from compliance.exceptions import CatalogueError
 from compliance.facts import ModelFacts, SourceFacts
-from inventory.records import Section
+from inventory.records import Section, is_known
 
 logger = logging.getLogger(__name__)
 
@@ -148,23 +148,31 @@ class Result:
         return self.outcome.verdict
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is stored: plain values, and no key without a value."""
+        """Return what is stored: plain values, and no key without a value.
+
+        A fact that the rule reads and the inputs do not name was unknown.
+        """
         stored: dict[str, Any] = {
             "verdict": self.outcome.verdict.value,
             "version": self.rule.entry.version,
         }
         if self.outcome.detail:
             stored["detail"] = self.outcome.detail
-        if self.inputs:
-            stored["inputs"] = {
-                name: _plain(value) for name, value in self.inputs.items()
-            }
+        if known := {
+            name: _plain(value)
+            for name, value in self.inputs.items()
+            if is_known(value)
+        }:
+            stored["inputs"] = known
         if self.thresholds:
             stored["thresholds"] = dict(self.thresholds)
         return stored
 
 
 def _plain(value: Any) -> Any:
+    """Return a plain fact as JSON gives it back."""
+    if isinstance(value, tuple):
+        return list(value)
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, timedelta) else value

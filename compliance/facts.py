@@ -129,6 +129,7 @@ class ModelFacts:
     redactions: tuple[Redaction, ...] = ()  # of the version, its model and its run
 
     run_found: bool = False
+    artifacts_read: bool = False  # were listed at least once
     run_deleted: bool = False
     owner_is_weak: bool = False  # told only by a source that proves no accountability
     approver_is_member: bool | None = None  # active, with a role that may decide

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from compliance.engine import PASS, Outcome, missing, not_applicable, rulebook
+from compliance.engine import (
+    PASS,
+    Outcome,
+    missing,
+    not_applicable,
+    rulebook,
+    unknown,
+)
 from compliance.facts import ModelFacts
 from inventory.records import Section
 
@@ -15,22 +22,25 @@ ENVIRONMENT_FILES = ("conda.yaml", "python_env.yaml", "requirements.txt")
         "lifecycle_stage",
         "runtime_environment",
         "artifact_manifest",
-        "tags",
+        "artifacts_read",
         "incomplete",
     ),
 )
 def environment_is_reproducible(facts: ModelFacts) -> Outcome:
+    """A runtime environment names its files, or a container image by digest."""
     if not facts.is_staged:
         return not_applicable("The version is neither in staging nor in production.")
-    if digest := facts.tags.get("image_digest"):
-        return Outcome(PASS.verdict, inputs={"image_digest": digest})
-    found = sorted(
+    if image := facts.runtime_environment.get("image"):
+        return Outcome(PASS.verdict, inputs={"image": image})
+    found = facts.runtime_environment.get("files") or [
         path
         for path in (str(file.get("path", "")) for file in facts.artifact_manifest)
         if path.rpartition("/")[2] in ENVIRONMENT_FILES
-    )
-    if found or facts.runtime_environment:
+    ]
+    if found:
         return Outcome(PASS.verdict, inputs={"files": found})
+    if not facts.artifacts_read:
+        return unknown("The artifacts of the version have not been read.")
     return missing(
         facts,
         "Neither an environment file nor the digest of a container image is recorded.",

@@ -149,7 +149,7 @@ def test_a_result_shows_the_inputs_and_the_thresholds():
         "inputs": {
             "data_sensitivity": "personal",
             "annex_iii_category": "5b",
-            "affected_groups": ("applicants",),
+            "affected_groups": ["applicants"],
             "profiles_natural_persons": True,
             "decision_automation": "human_in_loop",
             "demographic_parity_diff_sex": 0.14,
@@ -174,7 +174,8 @@ def test_every_result_can_be_stored():
         *evaluate(source, [rulebook["VW-OPS-002"]], parameters()),
     ]
     for result in results:
-        json.dumps(result.to_json())
+        stored = result.to_json()
+        assert json.loads(json.dumps(stored)) == stored
 
 
 def test_a_missing_value_is_unknown_while_the_run_is_unread():
@@ -210,7 +211,7 @@ VALUES: dict[str, tuple[object, ...]] = {
     "fairness_metrics": (None, {"demographic_parity_difference": 0.2}, {"eod": 0.1}),
     "dataset_inputs": ((), FAULTLESS.dataset_inputs),
     "artifact_manifest": ((), FAULTLESS.artifact_manifest),
-    "runtime_environment": ({}, FAULTLESS.runtime_environment),
+    "runtime_environment": ({}, FAULTLESS.runtime_environment, {"image": "sha256:9f"}),
 }
 
 

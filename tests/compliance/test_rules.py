@@ -119,6 +119,21 @@ CASES: list[tuple[dict[str, Any], dict[str, Verdict]]] = [
         },
         {"VW-ENV-001": UNKNOWN, "VW-OPS-001": FAIL},
     ),
+    (
+        {
+            "runtime_environment": {"image": "registry/credit@sha256:9f86"},
+            "artifact_manifest": (),
+        },
+        {},
+    ),
+    (
+        {
+            "runtime_environment": {},
+            "artifact_manifest": (),
+            "artifacts_read": False,
+        },
+        {"VW-ENV-001": UNKNOWN},
+    ),
     # Evaluation
     ({"metrics": {}}, {"VW-EVAL-001": FAIL}),
     ({"metrics": {"system/cpu_utilization": 3.0}}, {"VW-EVAL-001": FAIL}),
@@ -262,6 +277,7 @@ def test_a_model_without_a_tag_fails_only_what_applies_to_every_version():
 def test_in_production_it_fails_the_rest_but_undecidable_rules_stay_undecided():
     found = verdicts(UNTAGGED, lifecycle_stage=Stage.PRODUCTION)
     assert {rule_id for rule_id, verdict in found.items() if verdict is UNKNOWN} == {
+        "VW-ENV-001",
         "VW-PRIV-001",
         "VW-FAIR-001",
         "VW-FAIR-002",
