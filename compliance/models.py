@@ -1,0 +1,285 @@
+"""How versions and sources were judged: the latest results, their changes, the gaps.
+
+Written by `compliance.evaluation` only; people read them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+from django.utils.timezone import now
+
+from accounts.walls import SameOrganization, TenantModel
+from compliance.catalogue import Entry, Severity, catalogue
+from compliance.engine import Result, Verdict, rulebook
+from compliance.remedies import Remedy, remedy_for
+from inventory.models import ModelVersion, Source
+
+SEVERITIES = [(severity.value, severity.label) for severity in Severity]
+VERDICTS = [(verdict.value, verdict.label) for verdict in Verdict]
+RULE_ID_LENGTH = 60
+
+
+class GapEvent(models.TextChoices):
+    """What a result did to the gap of its rule."""
+
+    OPENED = "opened", "Opened"
+    REOPENED = "reopened", "Reopened"
+    REFRESHED = "refreshed", "Refreshed"
+    CLOSED = "closed", "Closed"
+    UNDECIDED = "undecided", "Cannot be checked"
+    NONE = "none", "Nothing"
+
+
+def one_subject(name: str) -> models.CheckConstraint:
+    """Judged is either a version or a source."""
+    return models.CheckConstraint(
+        condition=Q(version=None) ^ Q(source=None),
+        name=name,
+    )
+
+
+class Evaluation(TenantModel):
+    """The latest result of every rule that is on, for one version or one source.
+
+    `results` maps a rule's id to `engine.Result.to_json()` and, where the verdict is
+    younger than the first evaluation, the time `since` which it is so. The counts are
+    of open gaps. A row is rewritten only when a result differs.
+    """
+
+    COUNTS = ("critical", "high", "medium", "low", "missing_fields")
+
+    version = models.OneToOneField(
+        ModelVersion, models.CASCADE, null=True, related_name="evaluation"
+    )
+    source = models.OneToOneField(
+        Source, models.CASCADE, null=True, related_name="evaluation"
+    )
+    results = models.JSONField(default=dict)
+    fingerprint = models.CharField(max_length=64, help_text="Digest of the results.")
+    judged = models.DateTimeField(
+        null=True, help_text="`changed_at` of the version as it was judged."
+    )
+    created_at = models.DateTimeField(help_text="The first evaluation.")
+    changed_at = models.DateTimeField(help_text="When a result last changed.")
+
+    critical = models.PositiveSmallIntegerField(default=0)
+    high = models.PositiveSmallIntegerField(default=0)
+    medium = models.PositiveSmallIntegerField(default=0)
+    low = models.PositiveSmallIntegerField(default=0)
+    missing_fields = models.PositiveSmallIntegerField(default=0)
+
+    class Meta(TenantModel.Meta):
+        constraints = (
+            *TenantModel.Meta.constraints,
+            SameOrganization(
+                field="version", name="same_compliance_evaluation_version"
+            ),
+            SameOrganization(field="source", name="same_compliance_evaluation_source"),
+            one_subject("evaluation_of_version_or_source"),
+            models.UniqueConstraint(
+                fields=["organization", "version"], name="one_evaluation_per_version"
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "source"], name="one_evaluation_per_source"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"evaluation of {self.version or self.source}"
+
+    def since(self, rule_id: str) -> datetime:
+        """Return when the verdict of a rule became what it is."""
+        since = self.results[rule_id].get("since")
+        return datetime.fromisoformat(since) if since else self.created_at
+
+
+class GapQuerySet(models.QuerySet["Gap"]):
+    def open(self) -> GapQuerySet:
+        return self.filter(status=Gap.Status.OPEN)
+
+    def present(self) -> GapQuerySet:
+        """Leave out the gaps of versions that their source no longer tells."""
+        return self.filter(version__absent_since=None)
+
+
+class Gap(TenantModel):
+    """A rule that a version or a source does not meet.
+
+    A gap is never deleted: a rule that passes again closes it, a relapse opens it
+    anew, and its changes stay. While the rule cannot be decided it stays as it is.
+    """
+
+    class Kind(models.TextChoices):
+        RULE = "rule", "Rule"
+        MISSING_FIELD = "missing_field", "Missing field"
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        CLOSED = "closed", "Closed"
+
+    # Without index and key of their own: the constraints below have both.
+    version = models.ForeignKey(
+        ModelVersion,
+        models.CASCADE,
+        null=True,
+        related_name="gaps",
+        db_index=False,
+        db_constraint=False,
+    )
+    source = models.ForeignKey(
+        Source,
+        models.CASCADE,
+        null=True,
+        related_name="gaps",
+        db_index=False,
+        db_constraint=False,
+    )
+    rule_id = models.CharField("rule", max_length=RULE_ID_LENGTH)
+    rule_version = models.PositiveSmallIntegerField(default=1)
+    kind = models.CharField(max_length=13, choices=Kind)
+    severity = models.PositiveSmallIntegerField(choices=SEVERITIES)
+    status = models.CharField(max_length=6, choices=Status, default=Status.OPEN)
+    detail = models.TextField(help_text="The sentence shown to people.")
+
+    opened_at = models.DateTimeField(default=now)
+    reopened_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    unknown_since = models.DateTimeField(
+        "cannot be checked since", null=True, blank=True
+    )
+
+    objects = GapQuerySet.as_manager()
+
+    class Meta(TenantModel.Meta):
+        ordering = ("-severity", "opened_at", "id")
+        constraints = (
+            *TenantModel.Meta.constraints,
+            SameOrganization(field="version", name="same_compliance_gap_version"),
+            SameOrganization(field="source", name="same_compliance_gap_source"),
+            one_subject("gap_of_version_or_source"),
+            models.UniqueConstraint(
+                fields=["organization", "version", "rule_id"],
+                name="one_gap_per_version_and_rule",
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "source", "rule_id"],
+                condition=~Q(source=None),
+                name="one_gap_per_source_and_rule",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="closed") ^ Q(closed_at=None),
+                name="gap_closed_at_iff_closed",
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=Severity), name="gap_severity_known"
+            ),
+        )
+        indexes = (
+            # The list of gaps: open ones, worst first.
+            models.Index(
+                fields=["organization", "severity"],
+                condition=Q(status="open"),
+                name="gap_open_by_severity",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} on {self.version or self.source}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == Gap.Status.OPEN
+
+    def follow(self, result: Result, *, at: datetime) -> GapEvent:
+        """Bring the gap in line with a new result of its rule, unsaved.
+
+        An undecided rule leaves the gap as it is, and marks it.
+        """
+        if result.verdict is Verdict.FAIL:
+            return self._fail(result, at=at)
+        if not self.is_open:
+            return GapEvent.NONE
+        if not result.verdict.is_undecided:
+            return self.close(at=at)
+        if self.unknown_since is not None:
+            return GapEvent.NONE
+        self.unknown_since = at
+        return GapEvent.UNDECIDED
+
+    def _fail(self, result: Result, *, at: datetime) -> GapEvent:
+        entry = result.rule.entry
+        told = (self.detail, self.severity, self.rule_version)
+        tells = (result.outcome.detail, entry.severity, entry.version)
+        event = GapEvent.NONE
+        if not self.is_open:
+            event = GapEvent.REOPENED
+            self.status, self.closed_at, self.reopened_at = Gap.Status.OPEN, None, at
+        elif told != tells or self.unknown_since:
+            event = GapEvent.REFRESHED
+        self.detail, self.severity, self.rule_version = tells
+        self.unknown_since = None
+        return event
+
+    def close(self, *, at: datetime) -> GapEvent:
+        self.status, self.closed_at, self.unknown_since = Gap.Status.CLOSED, at, None
+        return GapEvent.CLOSED
+
+    @property
+    def entry(self) -> Entry | None:
+        """What the catalogue says of the rule; None where a plug-in has taken it away."""
+        rule = rulebook.get(self.rule_id)
+        return rule.entry if rule else catalogue().rules.get(self.rule_id)
+
+    @property
+    def title(self) -> str:
+        return self.entry.title if self.entry else self.rule_id
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Cost: two queries, unless version and registered model were selected along."""
+        if self.entry is None:
+            return None
+        if self.version is None:
+            return Remedy(text=self.entry.fix, code="")
+        return remedy_for(
+            self.entry,
+            model_name=self.version.model_name,
+            version_number=self.version.version_number,
+        )
+
+
+class ResultChange(TenantModel):
+    """A rule's answer became another one: the history of results, and of their gaps.
+
+    The first results of a version leave none; a failure whose sentence changes does.
+    """
+
+    version = models.ForeignKey(
+        ModelVersion, models.CASCADE, null=True, related_name="result_changes"
+    )
+    source = models.ForeignKey(
+        Source, models.CASCADE, null=True, related_name="result_changes"
+    )
+    gap = models.ForeignKey(Gap, models.CASCADE, null=True, related_name="changes")
+    rule_id = models.CharField("rule", max_length=RULE_ID_LENGTH)
+    before = models.CharField(max_length=14, choices=VERDICTS)
+    after = models.CharField(max_length=14, choices=VERDICTS)
+    event = models.CharField(max_length=9, choices=GapEvent)
+    detail = models.TextField(blank=True)
+    at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        ordering = ("-at", "-id")
+        constraints = (
+            *TenantModel.Meta.constraints,
+            SameOrganization(field="version", name="same_compliance_change_version"),
+            SameOrganization(field="source", name="same_compliance_change_source"),
+            SameOrganization(field="gap", name="same_compliance_change_gap"),
+            one_subject("change_of_version_or_source"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.rule_id}: {self.get_event_display()}"
