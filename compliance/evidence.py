@@ -1,0 +1,141 @@
+"""From rows to facts: everything a rule may read, in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from datetime import date
+from typing import Any
+
+from django.db.models import OuterRef, Subquery
+
+from accounts.models import Membership
+from accounts.roles import Role
+from compliance.facts import ModelFacts
+from inventory.models import Experiment, ModelVersion
+from inventory.records import FIELDS, GOVERNANCE_FIELDS, Kind, Redaction
+
+DELETED = "deleted"
+_JOINED = {"redactions"}  # of the version, and of what it came from
+_COLUMNS = tuple(
+    column.name
+    for column in ModelVersion._meta.concrete_fields
+    if column.name in {item.name for item in fields(ModelFacts)} - _JOINED
+)
+_TUPLES = (
+    "regulatory_scope",
+    "artifact_manifest",
+    "evidence_files",
+    "aliases",
+    "dataset_inputs",
+    "flavors",
+)
+
+
+def gather_facts(version_ids: Collection[int], *, today: date) -> dict[int, ModelFacts]:
+    """Return the facts of these versions by their ids. Costs two queries, however many.
+
+    A value that its field cannot hold, because somebody told “lots” for a number, is
+    unknown to the rules. Facts about approvals stay empty until there are approvals.
+    """
+    approvers = compliance_officers()
+    rows = (
+        ModelVersion.objects.filter(pk__in=version_ids)
+        .annotate(
+            experiment_redactions=Subquery(
+                Experiment.objects.filter(
+                    source=OuterRef("source"), experiment_id=OuterRef("experiment_id")
+                ).values("redactions")[:1]
+            )
+        )
+        .order_by("pk")
+        .values(
+            "pk",
+            *_COLUMNS,
+            "governance",
+            "provenance",
+            "redactions",
+            "artifacts_fingerprint",
+            "registered_model__name",
+            "registered_model__redactions",
+            "run__lifecycle_stage",
+            "run__redactions",
+            "experiment_redactions",
+        )
+    )
+    return {row["pk"]: _facts(row, approvers=approvers, today=today) for row in rows}
+
+
+def compliance_officers() -> frozenset[str]:
+    """Return the addresses of the active members who may approve for compliance."""
+    return frozenset(
+        Membership.objects.filter(
+            role=Role.COMPLIANCE_OFFICER, user__is_active=True
+        ).values_list("user__email", flat=True)
+    )
+
+
+def _facts(
+    row: Mapping[str, Any], *, approvers: frozenset[str], today: date
+) -> ModelFacts:
+    values = {name: row[name] for name in _COLUMNS}
+    for name in _TUPLES:
+        values[name] = tuple(values[name])
+    for name, value in row["governance"].items():
+        if name in GOVERNANCE_FIELDS:
+            values[name] = _READ[FIELDS[name].kind](value)
+    approver = values["compliance_approver"].strip().lower()
+    return ModelFacts(
+        **values,
+        model_name=row["registered_model__name"],
+        today=today,
+        artifacts_read=bool(row["artifacts_fingerprint"]),
+        run_deleted=row["run__lifecycle_stage"] == DELETED,
+        owner_is_weak=bool(row["provenance"].get("owner", {}).get("weak")),
+        approver_is_member=approver in approvers if approver else None,
+        redactions=_redactions(
+            row["redactions"],
+            row["registered_model__redactions"],
+            row["run__redactions"],
+            row["experiment_redactions"],
+        ),
+    )
+
+
+def _redactions(*told: list[dict[str, Any]] | None) -> tuple[Redaction, ...]:
+    """Join what was redacted on the version and on what it came from, each once."""
+    return tuple(
+        dict.fromkeys(Redaction(**item) for items in told for item in items or ())
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else None
+
+
+def _boolean(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _list(value: Any) -> tuple[str, ...] | None:
+    return tuple(map(str, value)) if isinstance(value, list) and value else None
+
+
+def _document(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) and value else None
+
+
+_READ: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: _text,
+    Kind.CHOICE: _text,
+    Kind.TIME: _text,
+    Kind.LIST: _list,
+    Kind.NUMBER: _number,
+    Kind.BOOLEAN: _boolean,
+    Kind.DOCUMENT: _document,
+}
