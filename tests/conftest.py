@@ -18,6 +18,8 @@ from accounts.models import Membership, Organization, User
 from accounts.roles import Role
 from inventory.models import Source
 
+pytest_plugins = ("tests.mlflow_fixtures",)
+
 PASSWORD = "correct-horse-battery"
 
 

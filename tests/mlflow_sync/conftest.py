@@ -1,0 +1,66 @@
+"""A registry that no other process touches, and a server of Acme that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from accounts import tenancy
+from accounts.models import Organization
+from mlflow_sync import sync
+from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.servers import request_sync, save_server
+from tests.registry import Registry
+from tests.servers import Flavour, MlflowServer, shared_mlflow
+
+Syncer = Callable[..., SyncRun]
+
+
+@pytest.fixture(scope="session")
+def own_mlflow(shared_folder: Path) -> Iterator[MlflowServer]:
+    """An MLflow of this test process alone: what a sync tells of it can be counted."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with shared_mlflow(shared_folder / f"mlflow-{worker}", Flavour.OPEN) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def own_registry(own_mlflow: MlflowServer) -> Iterator[Registry]:
+    with Registry(own_mlflow) as registry:
+        yield registry
+
+
+@pytest.fixture
+def server(acme: Organization, own_mlflow: MlflowServer) -> TrackingServer:
+    """Acme's tracking server, which reads `own_registry`."""
+    with tenancy.acting_for(acme):
+        return save_server(TrackingServer(url=own_mlflow.url), name="Production")
+
+
+@pytest.fixture
+def sync_now(acme: Organization, server: TrackingServer) -> Syncer:
+    """Sync the server to its end, in the test's own process, and return the run."""
+
+    def run(
+        *, patience: float = float("inf"), artifacts: bool = False, full: bool = False
+    ) -> SyncRun:
+        with tenancy.acting_for(acme):
+            queued = request_sync(
+                server,
+                trigger=SyncRun.Trigger.MANUAL,
+                with_artifacts=artifacts,
+                is_full=full,
+                enqueue=False,
+            )
+        finished = sync.advance(acme, queued.pk, patience=patience)
+        assert finished is not None
+        while finished.is_active:  # slices of a long sync
+            following = sync.advance(acme, queued.pk, patience=patience)
+            assert following is not None
+            finished = following
+        return finished
+
+    return run

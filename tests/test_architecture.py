@@ -1,0 +1,108 @@
+"""The structure of the project, as rules that are kept by a test."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MAY_IMPORT = {
+    "accounts": {"accounts"},
+    "inventory": {"inventory", "accounts"},
+    "mlflow_sync": {"mlflow_sync", "inventory", "accounts"},
+    "compliance": {"compliance", "inventory", "accounts"},
+}
+OURS = {*MAY_IMPORT, "verifywise"}
+PURE = (
+    "inventory/records.py",
+    "mlflow_sync/snapshots.py",
+    "mlflow_sync/fingerprints.py",
+    "mlflow_sync/vocabulary.py",
+    "compliance/facts.py",
+    "compliance/engine.py",
+    "compliance/remedies.py",
+    *sorted(
+        str(path.relative_to(ROOT))
+        for pattern in (
+            "mlflow_sync/normalize*.py",
+            "mlflow_sync/redaction*.py",
+            "compliance/rules/*.py",
+        )
+        for path in ROOT.glob(pattern)
+    ),
+)
+FRAMEWORKS = {"django", "rest_framework", "mlflow", "requests", "urllib3", "http"}
+# Read before the settings are there, or by a process without Django.
+WITHOUT_DJANGO = (
+    "verifywise/env.py",
+    "verifywise/postgres.py",
+    "verifywise/postgres_server.py",
+    "verifywise/postgres_keeper.py",
+)
+UNWANTED_NAMES = {"utils", "helpers", "common", "core", "services", "extras", "misc"}
+LONGEST_FILE = 400
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level packages a file imports, at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def files(app: str) -> list[Path]:
+    return sorted((ROOT / app).rglob("*.py"))
+
+
+@pytest.mark.parametrize("app", MAY_IMPORT)
+def test_an_app_imports_only_the_apps_below_it(app: str) -> None:
+    for path in files(app):
+        assert imports(path) & OURS <= MAY_IMPORT[app], path
+
+
+@pytest.mark.parametrize("path", PURE)
+def test_a_pure_module_knows_no_framework(path: str) -> None:
+    assert not imports(ROOT / path) & FRAMEWORKS
+
+
+@pytest.mark.parametrize("path", WITHOUT_DJANGO)
+def test_what_comes_before_the_settings_does_without_django(path: str) -> None:
+    found = imports(ROOT / path) - {"environ"}
+    assert "rest_framework" not in found
+    lines = (ROOT / path).read_text(encoding="utf-8")
+    assert "django.conf" not in lines
+    assert "django.db" not in lines
+
+
+def test_only_the_client_speaks_http() -> None:
+    speaking = {
+        path.relative_to(ROOT).parts[:2]
+        for app in OURS - {"verifywise"}
+        for path in files(app)
+        if imports(path) & {"requests", "urllib3", "http", "urllib"}
+        and "urllib.parse" not in path.read_text(encoding="utf-8")
+    }
+    assert speaking <= {("mlflow_sync", "client")}
+
+
+@pytest.mark.parametrize("app", sorted(OURS))
+def test_files_are_named_for_what_they_are_about_and_stay_readable(app: str) -> None:
+    for path in files(app):
+        assert path.stem not in UNWANTED_NAMES, path
+        if "migrations" not in path.parts:
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE, (
+                f"{path} is past {LONGEST_FILE} lines: split it by noun."
+            )
+
+
+def test_nothing_is_imported_with_a_star() -> None:
+    for app in OURS:
+        for path in files(app):
+            assert "import *" not in path.read_text(encoding="utf-8"), path
