@@ -196,9 +196,10 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
     "DEFAULT_PARSER_CLASSES": ("rest_framework.parsers.JSONParser",),
     "DEFAULT_FILTER_BACKENDS": (
+        "verifywise.parameters.KnownParameters",  # first: it refuses what follows it
         "django_filters.rest_framework.DjangoFilterBackend",
-        "rest_framework.filters.SearchFilter",
-        "rest_framework.filters.OrderingFilter",
+        "verifywise.parameters.Search",
+        "verifywise.parameters.Ordering",
     ),
     "DEFAULT_PAGINATION_CLASS": "verifywise.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -263,7 +264,14 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         app: {"level": env.text("VERIFYWISE_LOG_LEVEL", default="INFO")}
-        for app in ("verifywise", "accounts", "inventory", "mlflow_sync", "compliance")
+        for app in (
+            "verifywise",
+            "accounts",
+            "inventory",
+            "mlflow_sync",
+            "compliance",
+            "django-q",
+        )
     },
 }
 

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, cast
 
+from django.contrib.admin import ModelAdmin
+from django.db.models import Model
 from django.http import HttpRequest
 from unfold.sites import UnfoldAdminSite
 
+from accounts.console import TenantAdmin
 from accounts.middleware import MemberRequest
 
 
 class Console(UnfoldAdminSite):
     index_title = "Overview"
     enable_nav_sidebar = True
+
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Take in our own pages only.
+
+        Those that libraries bring know no organization, and django-q2's would let
+        whoever may add a schedule run any function.
+        """
+        if admin_class is not None and issubclass(admin_class, TenantAdmin):
+            super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Members of an open organization come in; roles decide what they find."""

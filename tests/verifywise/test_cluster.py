@@ -1,0 +1,82 @@
+"""A real worker, a real queue, and a worker that is killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from django.utils.timezone import now
+
+from accounts import tenancy
+from accounts.models import Organization
+from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.servers import request_sync, save_server
+from tests.servers import MlflowServer
+from tests.wire import scripted
+from tests.workers import wait_until, worker
+from verifywise import jobs
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.cluster]
+
+
+def status_of(organization: Organization, run: SyncRun) -> str:
+    with tenancy.acting_for(organization):
+        return SyncRun.objects.get(pk=run.pk).status
+
+
+def test_a_worker_syncs_and_survives_the_death_of_its_process(
+    acme: Organization, mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    """Sync now; kill the worker in mid-sync; see the run closed and the next succeed."""
+
+    def hang(client: socket.socket, _: int) -> None:
+        client.recv(1)  # until the other side goes away
+
+    with worker(tmp_path) as cluster, scripted(hang) as silent:
+        with tenancy.acting_for(acme):
+            server = save_server(
+                TrackingServer(url=silent.url, is_enabled=False), name="Production"
+            )
+            stuck = request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+        wait_until(lambda: silent.requests)
+        assert status_of(acme, stuck) == SyncRun.Status.RUNNING
+
+        _kill_the_busy(cluster.pid)
+        with tenancy.acting_for(acme):
+            SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
+        jobs.tend()
+        assert status_of(acme, stuck) == SyncRun.Status.FAILED
+
+        with tenancy.acting_for(acme):
+            server.url = mlflow_server.url
+            save_server(server)
+            following = request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+        wait_until(
+            lambda: status_of(acme, following) not in SyncRun.ACTIVE, process=cluster
+        )
+        with tenancy.acting_for(acme):
+            following.refresh_from_db()
+            assert following.status in (
+                SyncRun.Status.SUCCEEDED,
+                SyncRun.Status.PARTIAL,
+            ), following.error
+        wait_until(lambda: _evaluated(acme, following))
+
+
+def _evaluated(organization: Organization, run: SyncRun) -> bool:
+    with tenancy.acting_for(organization):
+        return SyncRun.objects.get(pk=run.pk).evaluated_at is not None
+
+
+def _kill_the_busy(main: int) -> None:
+    """Kill, as the system would for want of memory, the process that holds a socket."""
+    for process in psutil.Process(main).children(recursive=True):
+        if any(each.raddr for each in process.net_connections("inet")):
+            os.kill(process.pid, signal.SIGKILL)
+            return
+    raise AssertionError("No process of the worker is reading from the server.")

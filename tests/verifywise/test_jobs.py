@@ -1,0 +1,196 @@
+"""What workers do by themselves, in the test's own process."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.contrib import admin
+from django.utils.timezone import now
+from django_q.models import OrmQ, Schedule
+
+from accounts import tenancy
+from accounts.models import Organization
+from compliance.models import Evaluation
+from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.servers import request_sync, save_server
+from tests.servers import MlflowServer, free_port
+from verifywise import jobs
+from verifywise.schedules import ensure_standing
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def add_server(organization: Organization, url: str) -> TrackingServer:
+    with tenancy.acting_for(organization):
+        return save_server(TrackingServer(url=url), name="Production")
+
+
+def runs(organization: Organization) -> list[SyncRun]:
+    with tenancy.acting_for(organization):
+        return list(SyncRun.objects.all())
+
+
+def test_a_saved_server_is_read_every_hour_by_one_schedule(acme: Organization) -> None:
+    server = add_server(acme, "http://127.0.0.1:5000")
+    with tenancy.acting_for(acme):
+        save_server(server)
+
+    schedule = Schedule.objects.get(name=f"sync of server {server.pk}")
+    assert schedule.func == "verifywise.jobs.scheduled_sync"
+    assert schedule.cron == "0 * * * *"
+
+    with tenancy.acting_for(acme):
+        server.is_enabled = False
+        save_server(server)
+
+    assert not Schedule.objects.filter(name=schedule.name).exists()
+
+
+def test_the_standing_schedules_are_made_once() -> None:
+    ensure_standing()
+    ensure_standing()
+
+    assert Schedule.objects.filter(func="verifywise.jobs.tend").count() == 1
+    assert (
+        Schedule.objects.filter(func="verifywise.jobs.evaluate_everybody").count() == 1
+    )
+
+
+def test_a_scheduled_sync_reads_and_judges(
+    acme: Organization, mlflow_server: MlflowServer
+) -> None:
+    server = add_server(acme, mlflow_server.url)
+
+    jobs.scheduled_sync(acme.pk, server.pk)
+    (queued,) = runs(acme)
+    jobs.sync(acme.pk, queued.pk)
+
+    (run,) = runs(acme)
+    assert run.trigger == SyncRun.Trigger.SCHEDULE
+    assert run.status in (SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL), run.error
+    assert run.evaluated_at is not None
+    with tenancy.acting_for(acme):
+        assert Evaluation.objects.filter(source=server.source).exists()
+
+
+def test_delivering_a_job_twice_does_no_harm(
+    acme: Organization, mlflow_server: MlflowServer
+) -> None:
+    server = add_server(acme, mlflow_server.url)
+    jobs.scheduled_sync(acme.pk, server.pk)
+    (queued,) = runs(acme)
+    jobs.sync(acme.pk, queued.pk)
+    (first,) = runs(acme)
+
+    jobs.sync(acme.pk, queued.pk)
+
+    (second,) = runs(acme)
+    assert second.finished_at == first.finished_at
+
+
+def test_a_server_that_failed_its_test_is_tested_again_and_skipped(
+    acme: Organization,
+) -> None:
+    server = add_server(acme, f"http://127.0.0.1:{free_port()}")
+    with tenancy.acting_for(acme):
+        TrackingServer.objects.update(last_test_passed=False)
+
+    jobs.scheduled_sync(acme.pk, server.pk)
+
+    (run,) = runs(acme)
+    assert run.status == SyncRun.Status.SKIPPED
+    assert run.error.startswith("Skipped, because the connection test failed: ")
+    assert not OrmQ.objects.exists()
+
+
+def test_a_server_that_works_again_is_read_after_its_test(
+    acme: Organization, mlflow_server: MlflowServer
+) -> None:
+    server = add_server(acme, mlflow_server.url)
+    with tenancy.acting_for(acme):
+        TrackingServer.objects.update(last_test_passed=False)
+
+    jobs.scheduled_sync(acme.pk, server.pk)
+
+    (run,) = runs(acme)
+    assert run.status == SyncRun.Status.QUEUED
+    assert OrmQ.objects.count() == 1
+    with tenancy.acting_for(acme):
+        server.refresh_from_db()
+        assert server.last_test_passed
+
+
+def test_a_server_that_is_not_scheduled_any_more_is_left_alone(
+    acme: Organization,
+) -> None:
+    server = add_server(acme, "http://127.0.0.1:5000")
+    with tenancy.acting_for(acme):
+        TrackingServer.objects.update(is_enabled=False)
+
+    jobs.scheduled_sync(acme.pk, server.pk)
+
+    assert runs(acme) == []
+
+
+def test_a_job_and_the_act_that_asked_for_it_are_rolled_back_together(
+    acme: Organization,
+) -> None:
+    server = add_server(acme, "http://127.0.0.1:5000")
+
+    def ask_and_fail() -> None:
+        with tenancy.acting_for(acme):
+            request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ask_and_fail()
+
+    assert runs(acme) == []
+    assert not OrmQ.objects.exists()
+
+
+def test_the_runs_of_dead_workers_are_closed_in_every_organization(
+    acme: Organization, borealis: Organization
+) -> None:
+    for organization in (acme, borealis):
+        server = add_server(organization, "http://127.0.0.1:5000")
+        with tenancy.acting_for(organization):
+            SyncRun.objects.create(
+                server=server,
+                trigger=SyncRun.Trigger.MANUAL,
+                status=SyncRun.Status.RUNNING,
+                heartbeat_at=now() - timedelta(minutes=5),
+            )
+
+    jobs.tend()
+
+    for organization in (acme, borealis):
+        (run,) = runs(organization)
+        assert run.status == SyncRun.Status.FAILED
+        assert run.error_kind == "worker_lost"
+
+
+def test_the_daily_judgement_is_a_job_for_each_open_organization(
+    acme: Organization, borealis: Organization
+) -> None:
+    borealis.closed_at = now()
+    borealis.save()
+
+    jobs.evaluate_everybody()
+
+    assert OrmQ.objects.count() == 1
+    jobs.evaluate(acme.pk)
+
+
+def test_nobody_can_schedule_any_function_in_the_console() -> None:
+    ours = {"accounts", "inventory", "mlflow_sync", "compliance"}
+    assert {model._meta.app_label for model in admin.site._registry} <= ours
+
+
+def test_a_prefetched_job_cannot_be_handed_out_twice() -> None:
+    queue = settings.Q_CLUSTER
+    waiting = math.ceil((queue["queue_limit"] + 1) / queue["workers"])
+    assert queue["retry"] > queue["timeout"] * (1 + waiting)
