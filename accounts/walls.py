@@ -6,7 +6,7 @@ somebody else's rows. `makemigrations` finds these constraints like any other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.db import models
 from django.db.models.constraints import BaseConstraint
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
     from accounts.models import User
+
+_ST = TypeVar("_ST")
+_GT = TypeVar("_GT")
 
 MINE = "organization_id = nullif(current_setting('app.organization', true), '')::bigint"
 MYSELF = "user_id = nullif(current_setting('app.user', true), '')::bigint"
@@ -147,6 +150,17 @@ class SameOrganization(_SqlConstraint):
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         path, args, kwargs = super().deconstruct()
         return path, tuple(args), {**kwargs, "field": self.field}
+
+
+class OneToOneInOrganization(models.OneToOneField[_ST, _GT]):
+    """One row for one: unique by a constraint of Meta, which includes organization.
+
+    A plain OneToOneField is unique in its own column alone, across organizations.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unique = False
 
 
 class TenantModel(models.Model):

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.timezone import now
 
-from accounts.walls import SameOrganization, TenantModel
+from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
 from compliance.catalogue import Entry, Severity, catalogue
 from compliance.engine import Result, Verdict, rulebook
 from compliance.remedies import Remedy, remedy_for
@@ -51,10 +51,10 @@ class Evaluation(TenantModel):
 
     COUNTS = ("critical", "high", "medium", "low", "missing_fields")
 
-    version = models.OneToOneField(
+    version = OneToOneInOrganization(
         ModelVersion, models.CASCADE, null=True, related_name="evaluation"
     )
-    source = models.OneToOneField(
+    source = OneToOneInOrganization(
         Source, models.CASCADE, null=True, related_name="evaluation"
     )
     results = models.JSONField(default=dict)

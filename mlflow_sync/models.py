@@ -18,7 +18,12 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import User
-from accounts.walls import SameOrganization, TenantHistory, TenantModel
+from accounts.walls import (
+    OneToOneInOrganization,
+    SameOrganization,
+    TenantHistory,
+    TenantModel,
+)
 from inventory.models import NAME_LENGTH, Source
 from mlflow_sync.fields import SecretTextField
 
@@ -34,7 +39,7 @@ class TrackingServer(TenantModel):
         BASIC = "basic", "User name and password"
         TOKEN = "token", "Bearer token"
 
-    source = models.OneToOneField(
+    source = OneToOneInOrganization(
         Source, models.CASCADE, related_name="tracking_server"
     )
     url = models.URLField(
@@ -123,7 +128,9 @@ class TrackingServerSecret(TenantModel):
     A table of its own, so that a row no key can open spoils no list of servers.
     """
 
-    server = models.OneToOneField(TrackingServer, models.CASCADE, related_name="secret")
+    server = OneToOneInOrganization(
+        TrackingServer, models.CASCADE, related_name="secret"
+    )
     username = SecretTextField(blank=True, default="")
     password = SecretTextField(blank=True, default="")
     token = SecretTextField(blank=True, default="")
