@@ -10,7 +10,6 @@ from django.db.models import Model
 from django.http import HttpRequest
 from unfold.sites import UnfoldAdminSite
 
-from accounts.console import TenantAdmin
 from accounts.middleware import MemberRequest
 
 
@@ -24,12 +23,12 @@ class Console(UnfoldAdminSite):
         admin_class: type[ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
-        """Take in our own pages only.
+        """Take in our own pages only, which name the permissions they need.
 
         Those that libraries bring know no organization, and django-q2's would let
         whoever may add a schedule run any function.
         """
-        if admin_class is not None and issubclass(admin_class, TenantAdmin):
+        if admin_class is not None and hasattr(admin_class, "permissions"):
             super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
