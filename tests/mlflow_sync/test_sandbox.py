@@ -1,0 +1,273 @@
+"""The child that reads strangers' bytes: what it tells, what it may do, how it ends."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlflow_sync import sandbox
+from mlflow_sync.exceptions import SandboxError
+from mlflow_sync.sandbox import CHILD, Sandbox
+
+MLMODEL = b"""
+artifact_path: model
+flavors:
+  python_function: {loader_module: mlflow.sklearn, python_version: 3.10}
+  sklearn: {serialization_format: skops, cloudpickle_version: 3.0}
+mlflow_version: 3.17.2
+model_size_bytes: 1234
+signature:
+  inputs: '[{"type": "double", "name": "income", "required": true}]'
+  outputs: '[{"type": "long", "required": true}]'
+  params: null
+utc_time_created: '2026-01-31 10:00:00.123456'
+"""
+CONDA = b"""
+channels: [conda-forge]
+dependencies:
+- python=3.10.14
+- pip<=24
+- pip:
+  - mlflow==3.17.2
+  - scikit-learn==1.5.2
+name: mlflow-env
+"""
+PYTHON_ENV = b"""
+python: 3.10
+build_dependencies: [pip==24.0, setuptools]
+dependencies: [-r requirements.txt]
+"""
+REQUIREMENTS = b"""\xef\xbb\xbf# made by MLflow
+--index-url https://pypi.example.com/simple
+mlflow==3.17.2  # the server's
+scikit-learn==1.5.2 \\
+    --hash=sha256:0a \\
+    --hash=sha256:0b
+-r more.txt
+
+-e git+https://git.example.com/risk.git#egg=risk
+"""
+LAUGHS = b"a0: &a0 [ha]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9))
+    for n in range(1, 10)
+)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Sandbox]:
+    with Sandbox() as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "facts"),
+    [
+        (
+            "MLmodel",
+            MLMODEL,
+            {
+                "flavors": ["python_function", "sklearn"],
+                "python": "3.10",  # and not 3.1
+                "mlflow_version": "3.17.2",
+                "logged_at": "2026-01-31 10:00:00.123456",
+                "model_size_bytes": "1234",
+                "serialization": ["cloudpickle", "skops"],
+                "signature": {
+                    "inputs": [{"type": "double", "name": "income", "required": True}],
+                    "outputs": [{"type": "long", "required": True}],
+                },
+            },
+        ),
+        (
+            "model/conda.yaml",
+            CONDA,
+            {
+                "python": "3.10.14",
+                "conda": ["python=3.10.14", "pip<=24"],
+                "pip": ["mlflow==3.17.2", "scikit-learn==1.5.2"],
+            },
+        ),
+        (
+            "python_env.yaml",
+            PYTHON_ENV,
+            {"python": "3.10", "build": ["pip==24.0", "setuptools"], "pip": []},
+        ),
+        (
+            "requirements.txt",
+            REQUIREMENTS,
+            {
+                "pip": [
+                    "mlflow==3.17.2",
+                    "scikit-learn==1.5.2",
+                    "-e git+https://git.example.com/risk.git#egg=risk",
+                ]
+            },
+        ),
+        ("report.pdf", b"%PDF", {}),
+        ("requirements.txt", b"", {"pip": []}),
+    ],
+)
+def test_a_file_is_hashed_and_read_by_its_name(
+    reader: Sandbox, path: str, content: bytes, facts: dict[str, object]
+) -> None:
+    found = reader.inspect(path, content)
+
+    assert found.sha256 == hashlib.sha256(content).hexdigest()
+    assert found.size == len(content)
+    assert (found.facts, found.problem) == (facts, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "problem"),
+    [
+        ("conda.yaml", LAUGHS, "has more than 20 aliases"),
+        ("conda.yaml", b"[" * 500_000, "is nested too deep or too large"),
+        ("conda.yaml", b"- \n" * 300_000, "is nested too deep or too large"),
+        ("conda.yaml", b"- a", "is no YAML mapping"),
+        ("conda.yaml", b"", "is no YAML mapping"),
+        ("conda.yaml", b"? [a, b]\n: c", "is not valid YAML"),
+        ("conda.yaml", b"a: b\n---\na: c", "is not valid YAML"),
+        ("conda.yaml", b"a: 'b", "is not valid YAML"),
+        ("MLmodel", b"\xff\xfea", "is not UTF-8 text"),
+        (
+            "MLmodel",
+            b"signature: {inputs: '[{...}]'}",
+            "has a signature whose inputs are not JSON",
+        ),
+        (
+            "MLmodel",
+            b"signature: {inputs: '" + b"[" * 100_000 + b"'}",
+            "has a signature whose inputs are not JSON",
+        ),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_a_phrase(
+    reader: Sandbox, path: str, content: bytes, problem: str
+) -> None:
+    assert reader.inspect(path, content).problem == problem
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"dependencies: !!python/object/apply:os.system ['touch owned']",
+        b"dependencies: 5\nflavors: [1]\nsignature: 7",
+        b"dependencies: [[1], {pip: x}, {pip: [[1], {a: b}]}, null]",
+        b"python: {a: b}\nbuild_dependencies: [1, [2]]\nmodel_size_bytes: [1]",
+        b"signature: {inputs: [1], outputs: {a: b}}\nflavors: {1: 2, x: [3]}",
+    ],
+)
+@pytest.mark.parametrize("name", ["MLmodel", "conda.yaml", "python_env.yaml"])
+def test_odd_shapes_are_read_as_nothing(
+    reader: Sandbox, name: str, content: bytes
+) -> None:
+    assert reader.inspect(name, content).problem == ""
+    assert not Path("/owned").exists()  # the child works in the root folder
+
+
+def test_nothing_is_told_to_the_child_but_the_files(reader: Sandbox) -> None:
+    reader.inspect("a", b"")
+
+    child = psutil.Process(reader.pid)
+    assert child.environ() == {}
+    assert child.cwd() == "/"
+    assert child.num_fds() == 3
+
+
+def test_one_child_reads_many_files_and_ends_with_the_sandbox() -> None:
+    with Sandbox() as found:
+        assert found.pid is None
+        pids = {found.inspect(f"{n}.txt", b"x" * n) and found.pid for n in range(50)}
+        (pid,) = pids
+
+    assert found.pid is None
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_child_that_dies_is_replaced(reader: Sandbox) -> None:
+    reader.inspect("a", b"")
+    dead = reader.pid
+    assert dead
+    os.kill(dead, signal.SIGKILL)
+
+    with pytest.raises(SandboxError, match=r"^Reading it broke the sandbox\.$"):
+        reader.inspect("a", b"x" * 10**6)
+
+    assert reader.inspect("a", b"").size == 0
+    assert reader.pid != dead
+
+
+def test_a_child_that_hangs_is_replaced() -> None:
+    with Sandbox(timeout=0.5) as found:
+        found.inspect("a", b"")
+        hung = found.pid
+        assert hung
+        os.kill(hung, signal.SIGSTOP)
+
+        with pytest.raises(SandboxError, match=r"took more than 0\.5 seconds"):
+            found.inspect("a", b"x" * 10**7)
+
+        assert not psutil.pid_exists(hung)
+        assert found.inspect("a", b"").size == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("b'\\x00\\x00\\x00\\x02[]'", "broke the sandbox"),
+        ("b'\\x00\\x00\\x00\\x02{}'", "broke the sandbox"),
+        ("b'\\x00\\x00\\x00\\x01{'", "broke the sandbox"),
+        ("b'\\x00\\x00'", "broke the sandbox"),
+        ("b'\\xff' * 9", "more than can be kept"),
+    ],
+)
+def test_a_child_that_answers_nonsense_is_not_believed(
+    answer: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = tmp_path / "child.py"
+    child.write_text(f"import os; os.read(0, 9); os.write(1, {answer})")
+    monkeypatch.setattr(sandbox, "CHILD", child)
+
+    with Sandbox(timeout=5) as found, pytest.raises(SandboxError, match=message):
+        found.inspect("a", b"")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS knows no RLIMIT_AS")
+@pytest.mark.parametrize(
+    ("act", "ending"),
+    [
+        ("print('harmless')", 0),
+        ("bytearray(child['MEMORY'])", "MemoryError"),
+        ("open('/etc/hostname')", "Too many open files"),
+        ("os.dup(0)", "Too many open files"),
+        ("while True: pass", -signal.SIGXCPU),
+        ("os.write(9, b'x')", "File too large"),
+    ],
+)
+def test_the_child_cannot_take_more_than_it_needs(
+    act: str, ending: int | str, tmp_path: Path
+) -> None:
+    target = str(tmp_path / "written")
+    program = (
+        f"import os, runpy; os.dup2(os.open({target!r}, os.O_WRONLY | os.O_CREAT), 9)\n"
+        f"child = runpy.run_path({str(CHILD)!r})\n"
+        f"child['limit'](); child['allow_cpu_seconds'](0)\n{act}"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, check=False
+    )
+
+    if isinstance(ending, int):
+        assert ended.returncode == ending
+    else:
+        assert ending in ended.stderr.decode()
+    assert not Path(target).read_bytes()
