@@ -42,7 +42,8 @@ class TrackingServer(TenantModel):
     source = OneToOneInOrganization(
         Source, models.CASCADE, related_name="tracking_server"
     )
-    url = models.URLField(
+    # Not a URLField: it refuses names of one word, as servers in a cluster have.
+    url = models.CharField(
         "URL",
         max_length=500,
         help_text="As you open it in the browser, with a path if it has one.",
@@ -108,18 +109,23 @@ class TrackingServer(TenantModel):
 
     def clean(self) -> None:
         super().clean()
-        parts = urlsplit(self.url)
+        self.url = self.url.strip().rstrip("/")
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            raise ValidationError({"url": "This is not a URL."}) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValidationError(
+                {"url": "Give the URL with http:// or https:// and the server's name."}
+            )
         if parts.username or parts.password:
             raise ValidationError(
                 {
                     "url": "Leave user name and password out of the URL: they have fields."
                 }
             )
-        if parts.scheme not in ("http", "https"):
-            raise ValidationError({"url": "An MLflow URL starts with http or https."})
         if parts.query or parts.fragment:
             raise ValidationError({"url": "Leave out what follows ? or # in the URL."})
-        self.url = self.url.rstrip("/")
 
 
 class TrackingServerSecret(TenantModel):

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             name='TrackingServer',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('url', models.URLField(help_text='As you open it in the browser, with a path if it has one.', max_length=500, verbose_name='URL')),
+                ('url', models.CharField(help_text='As you open it in the browser, with a path if it has one.', max_length=500, verbose_name='URL')),
                 ('auth_method', models.CharField(choices=[('none', 'None'), ('basic', 'User name and password'), ('token', 'Bearer token')], default='none', max_length=5, verbose_name='authentication')),
                 ('workspace', models.CharField(blank=True, help_text='Only for MLflow servers with workspaces switched on.', max_length=200)),
                 ('verify_tls', models.BooleanField(default=True, verbose_name='verify TLS certificate')),
@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
             name='HistoricalTrackingServer',
             fields=[
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('url', models.URLField(help_text='As you open it in the browser, with a path if it has one.', max_length=500, verbose_name='URL')),
+                ('url', models.CharField(help_text='As you open it in the browser, with a path if it has one.', max_length=500, verbose_name='URL')),
                 ('auth_method', models.CharField(choices=[('none', 'None'), ('basic', 'User name and password'), ('token', 'Bearer token')], default='none', max_length=5, verbose_name='authentication')),
                 ('workspace', models.CharField(blank=True, help_text='Only for MLflow servers with workspaces switched on.', max_length=200)),
                 ('verify_tls', models.BooleanField(default=True, verbose_name='verify TLS certificate')),

@@ -89,7 +89,7 @@ def test_a_proxys_path_token_and_header_can_all_be_given(
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (("--url=nonsense",), "url: Enter a valid URL"),
+        (("--url=nonsense",), "url: Give the URL with http"),
         (("--url=http://x.example.org", "--token-env=NOT_SET"), "NOT_SET is not set"),
         (("--url=http://x.example.org", "--header=Broken"), "write NAME=VARIABLE"),
         (("--url=http://x.example.org", "--ca-bundle=/nowhere.pem"), "cannot be read"),
