@@ -124,8 +124,8 @@ def test_no_credential_is_on_the_trail_in_a_repr_or_in_the_log(
             credentials=SECRETS,
         )
         result = ask_server(server)
-
-    told = [repr(SECRETS), repr(server), repr(server.secret), str(result), caplog.text]
+        told = [repr(each) for each in (SECRETS, server, server.secret, result)]
+    told.append(caplog.text)
     with tenancy.acting_for(acme):
         events = list(AuditEvent.objects.all())
     told += [str(event.changes) + event.reason for event in events]
