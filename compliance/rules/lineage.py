@@ -36,7 +36,11 @@ VERSION = re.compile(
     "VW-LIN-001", reads=("source_run_id", "run_found", "run_deleted", "incomplete")
 )
 def training_run_resolves(facts: ModelFacts) -> Outcome:
-    """A deleted run fails although it can still be read: MLflow will purge it."""
+    """A deleted run fails although it can still be read: MLflow will purge it.
+
+    A run that MLflow does not tell may be purged, or hidden from our user: that leaves
+    the rule undecided, and VW-OPS-001 fails.
+    """
     run_id = facts.source_run_id
     if not run_id:
         return missing(

@@ -11,11 +11,12 @@ def test_a_model_counts_the_open_gaps_of_its_present_versions(
 ):
     make_version(1)
     make_version(2)
-    ModelVersion.objects.filter(pk=make_version(3).pk).update(absent_since=TODAY)
+    absent = make_version(3)
     other = RegisteredModel.objects.create(
         source=credit.source, name="churn", fingerprint="m"
     )
     evaluate_organization(acme)
+    ModelVersion.objects.filter(pk=absent.pk).update(absent_since=TODAY)
 
     with django_assert_num_queries(1):
         counts = counts_by_model([credit.pk, other.pk])
