@@ -30,7 +30,7 @@ _SPLIT = r"[,;|]"
 _OPTIONS = frozenset(
     {
         "keys", "weak", "keys_if_known", "params", "metrics", "info", "contexts",
-        "files", "words", "vocabulary", "if_true", "if_present", "silent", "split",
+        "words", "vocabulary", "if_true", "if_present", "silent", "split",
         "parse", "weak_on_runs", "not_on_runs", "only_in_company", "joined", "people",
     }
 )  # fmt: skip
@@ -86,7 +86,6 @@ class Vocabulary:
     readings: Mapping[str, Reading]  # by field
     contexts: Mapping[str, str]  # context of a dataset input -> field
     dataset_parts: tuple[frozenset[str], ...]  # folded keys: names, versions, digests
-    card_files: tuple[str, ...]
     stages: Mapping[str, Stage]  # folded alias or word -> stage
     company: frozenset[str]  # fields
     people_keys: frozenset[str]  # folded keys that name people, whose e-mail may stay
@@ -148,7 +147,6 @@ def vocabulary_from(data: Mapping[str, Any]) -> Vocabulary:
         dataset_parts=tuple(
             frozenset(map(fold, keys)) for keys in dataset.get("joined", ())
         ),
-        card_files=tuple(fields["model_card_uri"].get("files", ())),
         stages=MappingProxyType(stages),
         company=frozenset(data["company"]),
         people_keys=frozenset(
