@@ -149,6 +149,7 @@ class Sync:
         """Note under which identity the registry is read; return how to reach it."""
         server, run = self.run.server, self.run
         with tenancy.acting_for(self.organization, origin="sync"):
+            connection = connection_to(server)
             before = (
                 SyncRun.objects.finished()
                 .filter(server=server)
@@ -165,7 +166,7 @@ class Sync:
                 self.previous = before.started_at
                 run.expected_versions = before.count("versions")
             run.save()
-            return connection_to(server)
+            return connection
 
     def _take(
         self, page: fetching.Page, artifact_client: Client, sandbox: Sandbox
