@@ -6,6 +6,7 @@ somebody else's rows. `makemigrations` finds these constraints like any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.db import models
@@ -155,12 +156,14 @@ class SameOrganization(_SqlConstraint):
 class OneToOneInOrganization(models.OneToOneField[_ST, _GT]):
     """One row for one: unique by a constraint of Meta, which includes organization.
 
-    A plain OneToOneField is unique in its own column alone, across organizations.
+    A plain OneToOneField is unique in its own column alone, across organizations. So
+    the database and its migrations know a plain key; queries may select along the row
+    on the other side, which Django allows only where a field says that it is unique.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._unique = False
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.ForeignKey", args, kwargs
 
 
 class TenantModel(models.Model):

@@ -76,8 +76,8 @@ class Migration(migrations.Migration):
                 ('low', models.PositiveSmallIntegerField(default=0)),
                 ('missing_fields', models.PositiveSmallIntegerField(default=0)),
                 ('organization', models.ForeignKey(default=accounts.tenancy.current_organization_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization')),
-                ('source', accounts.walls.OneToOneInOrganization(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evaluation', to='inventory.source')),
-                ('version', accounts.walls.OneToOneInOrganization(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evaluation', to='inventory.modelversion')),
+                ('source', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evaluation', to='inventory.source')),
+                ('version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evaluation', to='inventory.modelversion')),
             ],
             options={
                 'abstract': False,

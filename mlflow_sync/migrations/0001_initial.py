@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ('last_test_message', models.TextField(blank=True, editable=False)),
                 ('mlflow_version', models.CharField(blank=True, editable=False, max_length=40)),
                 ('organization', models.ForeignKey(default=accounts.tenancy.current_organization_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization')),
-                ('source', accounts.walls.OneToOneInOrganization(on_delete=django.db.models.deletion.CASCADE, related_name='tracking_server', to='inventory.source')),
+                ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tracking_server', to='inventory.source')),
             ],
             options={
                 'ordering': ('source__name',),
@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
                 ('token', mlflow_sync.fields.SecretTextField(blank=True, default='')),
                 ('headers', mlflow_sync.fields.SecretTextField(blank=True, default='', help_text='JSON: name -> value')),
                 ('organization', models.ForeignKey(default=accounts.tenancy.current_organization_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization')),
-                ('server', accounts.walls.OneToOneInOrganization(on_delete=django.db.models.deletion.CASCADE, related_name='secret', to='mlflow_sync.trackingserver')),
+                ('server', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='secret', to='mlflow_sync.trackingserver')),
             ],
             options={
                 'abstract': False,

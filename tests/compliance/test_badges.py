@@ -35,3 +35,14 @@ def test_a_model_counts_the_open_gaps_of_its_present_versions(
         10,
     )
     assert (second.name, second.gaps_critical) == ("churn", 0)
+
+
+def test_a_list_of_versions_selects_its_counts_along(
+    acme, version, django_assert_num_queries
+):
+    evaluate_organization(acme)
+    with django_assert_num_queries(1):
+        (found,) = ModelVersion.objects.select_related("evaluation").defer(
+            "evaluation__results"
+        )
+        assert found.evaluation.critical == 2
