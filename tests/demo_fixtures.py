@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,19 +35,26 @@ def seed(server: MlflowServer, slug: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@contextmanager
+def filled(slug: str, folder: Path) -> Iterator[MlflowServer]:
+    """Yield the server in `folder`, filled by whoever comes first."""
+    with shared_mlflow(folder, Flavour.OPEN) as server:
+        with (folder / "seed.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "seeded").exists():
+                done = seed(server, slug)
+                assert done.returncode == 0, done.stderr
+                (folder / "seeded").touch()
+        yield server
+
+
 @pytest.fixture(scope="session")
 def demo_servers(shared_folder: Path) -> Iterator[Mapping[str, MlflowServer]]:
     """The MLflow of each organization of the demo, by slug. Read only."""
-    with ExitStack() as stack:
-        servers = {}
-        for slug in (organization.slug for organization in ORGANIZATIONS):
-            folder = shared_folder / f"mlflow-demo-{slug}"
-            server = stack.enter_context(shared_mlflow(folder, Flavour.OPEN))
-            with (folder / "seed.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if not (folder / "seeded").exists():
-                    done = seed(server, slug)
-                    assert done.returncode == 0, done.stderr
-                    (folder / "seeded").touch()
-            servers[slug] = server
-        yield servers
+    with ExitStack() as stack, ThreadPoolExecutor() as threads:
+
+        def fill(slug: str) -> MlflowServer:
+            return stack.enter_context(filled(slug, shared_folder / f"demo-{slug}"))
+
+        slugs = [organization.slug for organization in ORGANIZATIONS]
+        yield dict(zip(slugs, threads.map(fill, slugs), strict=True))
