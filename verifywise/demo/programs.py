@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-TAIL = 15  # lines of a log that are shown when its program ended
+TAIL = 10  # lines of a log that are shown when its program ended
+WIDTH = 400  # characters of each
 PATIENCE = 120  # seconds for a server to answer for the first time
 GRACE = 8  # seconds to end in an orderly way
 
@@ -75,7 +76,7 @@ class Program:
 
     def _failure(self, sentence: str) -> DemoError:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        told = "\n".join(f"  {line}" for line in lines[-TAIL:])
+        told = "\n".join(f"  {line[:WIDTH]}" for line in lines[-TAIL:])
         return DemoError(f"{sentence} The end of {self.log}:\n{told}")
 
 

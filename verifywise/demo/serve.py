@@ -72,7 +72,7 @@ def _welcome(site: Site) -> str:
     for organization, port in site.servers():
         lines.append(f"{organization.name}, whose MLflow is at http://{HOST}:{port}/")
         lines += (
-            f"  {person.email:25} {person.role.replace('_', ' ')}"
+            f"  {person.email:25} {person.role.replace('_', ' ').replace('ml', 'ML')}"
             for person in organization.people
         )
     lines += ["", f"Everybody's password: {site.password()}", "Ctrl-C stops the demo."]

@@ -60,10 +60,25 @@ class Site:
                 raise DemoError(
                     f"A demo runs from {self.data} already: stop it, or set DATA_DIR."
                 ) from None
-            _check_free("PORT", self.port)
-            for _, port in self.servers():
-                _check_free("MLFLOW_PORT", port)
+            self._check_ports()
             yield
+
+    def _check_ports(self) -> None:
+        wanted = [("PORT", self.port, self.port)]
+        for _, port in self.servers():
+            wanted.append(("MLFLOW_PORT", self.mlflow_port, port))
+            if port == self.port:
+                raise DemoError(
+                    f"PORT and MLFLOW_PORT both ask for port {port}: the demo takes "
+                    f"MLFLOW_PORT and the next one. Set one of them to another."
+                )
+        for variable, value, port in wanted:
+            if trouble := _trouble(port):
+                other = value + 1000 if value < PORTS.stop - 1000 else value - 1000
+                raise DemoError(
+                    f"Port {port} cannot be used: {trouble}. Set {variable} to another, "
+                    f"as in `make demo {variable}={other}`."
+                )
 
     def servers(self) -> Iterator[tuple[Organization, int]]:
         """Yield each organization with the port of its MLflow."""
@@ -154,17 +169,18 @@ class Site:
 def _port(variable: str, *, default: int) -> int:
     told = os.environ.get(variable) or str(default)
     if not told.isdecimal() or int(told) not in PORTS:
-        raise DemoError(f"{variable} is “{told}”, which is no port number.")
+        raise DemoError(
+            f"{variable} is “{told}”, which is no port from 1 to {PORTS[-1]}."
+        )
     return int(told)
 
 
-def _check_free(variable: str, port: int) -> None:
+def _trouble(port: int) -> str:
+    """Return why nothing can listen on a port, "" if something can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise DemoError(
-                f"Port {port} cannot be used ({error.strerror}): set {variable} to "
-                f"another, as in `make demo {variable}={9000 + port % 1000}`."
-            ) from None
+            return (error.strerror or str(error)).lower()
+    return ""
