@@ -1,8 +1,10 @@
 """Settings from the environment: what is taken, and which sentence refuses the rest."""
 
 import logging
+import os
 import subprocess
 import sys
+import traceback
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +37,8 @@ def no_keys_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def refusal(call: Callable[..., Any], *args: Any, **options: Any) -> str:
     with pytest.raises(SettingError) as error:
         call(*args, **options)
+    # What a traceback shows is told too.
+    assert "hid" not in "".join(traceback.format_exception(error.value))
     return str(error.value)
 
 
@@ -202,9 +206,7 @@ def test_a_database_url_becomes_djangos_settings(scheme: str):
 def test_any_other_database_url_is_refused_without_being_quoted(
     url: str, complaint: str
 ):
-    said = refusal(env.database_url, url)
-    assert said.startswith(f"DATABASE_URL {complaint}")
-    assert "hid" not in said
+    assert refusal(env.database_url, url).startswith(f"DATABASE_URL {complaint}")
 
 
 def test_an_email_url_becomes_djangos_settings(monkeypatch: pytest.MonkeyPatch):
@@ -239,9 +241,9 @@ def test_any_other_email_url_is_refused_without_being_quoted(
     url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("NAME", url)
-    said = refusal(env.email_url, "NAME")
-    assert said.startswith("NAME must be smtp+tls://user:password@host:port")
-    assert "hid" not in said
+    assert refusal(env.email_url, "NAME").startswith(
+        "NAME must be smtp+tls://user:password@host:port"
+    )
 
 
 def give(monkeypatch: pytest.MonkeyPatch, **keys: str) -> None:
@@ -359,23 +361,49 @@ def test_keys_that_cannot_be_kept_are_refused(tmp_path: Path):
     )
 
 
+def test_a_key_is_written_whole_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(env.os, "fsync", lambda _: os.write(-1, b"as on a full disk"))
+        refusal(env.kept_keys, tmp_path)
+    assert not (tmp_path / "keys/SECRET_KEY").exists()
+    env.kept_keys(tmp_path)
+
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from verifywise import env
+make = env.KEY_MAKERS["SECRET_KEY"]
+env.KEY_MAKERS["SECRET_KEY"] = lambda: time.sleep(0.2) or make()
+print("ready", flush=True)
+sys.stdin.readline()
+print(env.kept_keys(Path(sys.argv[1])))
+"""
+
+
 def test_processes_that_start_at_once_agree_on_the_keys_and_one_says_it(
     tmp_path: Path,
 ):
-    script = (
-        "import sys; from pathlib import Path; from verifywise import env; "
-        "print(env.kept_keys(Path(sys.argv[1])))"
-    )
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path)],
+            [sys.executable, "-c", STARTER, str(tmp_path)],
             cwd=ROOT,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(4)
     ]
+    for process in started:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
     said = [process.communicate(timeout=60) for process in started]
     assert {process.returncode for process in started} == {0}
     assert len({keys for keys, _ in said}) == 1
