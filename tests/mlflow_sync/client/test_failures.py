@@ -75,6 +75,13 @@ class TestTheWay:
         assert error.kind is FailureKind.TIME_OUT
         assert str(error) == "The tracking server was silent for 0.3 s."
 
+    def test_a_hang_past_the_deadline(self) -> None:
+        with scripted(lambda client, number: time.sleep(2)) as server:
+            started = time.monotonic()
+            error = failure_of(server.url, read_timeout=30, deadline=0.3)
+            assert time.monotonic() - started < 1.5
+        assert str(error) == "The tracking server took longer than 0.3 s to answer."
+
     @pytest.mark.parametrize(
         "told",
         [
