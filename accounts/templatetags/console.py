@@ -1,0 +1,27 @@
+"""`accounts.markup` in templates: `{% load console %}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+
+from accounts import markup
+
+register = template.Library()
+
+register.filter("moment", markup.moment)
+register.filter("exact", markup.exact)
+register.filter("duration", markup.duration)
+register.filter("size", markup.size)
+register.filter("number", markup.number)
+register.filter("value", markup.value)
+register.filter("folded", markup.folded)
+register.simple_tag(markup.chip)
+
+
+@register.filter
+def item(mapping: Mapping[Any, Any], key: Any) -> Any:
+    """Return the value under a key that is itself a variable; None where there is none."""
+    return mapping.get(key)
