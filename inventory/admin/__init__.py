@@ -1,0 +1,8 @@
+"""The inventory's pages. `compliance.admin` adds what is judged, and registers them."""
+
+from __future__ import annotations
+
+from inventory.admin.models import RegisteredModelAdmin
+from inventory.admin.versions import ModelVersionAdmin
+
+__all__ = ("ModelVersionAdmin", "RegisteredModelAdmin")

@@ -1,0 +1,101 @@
+"""The canonical record as people read it: each value, who told it, what lost against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inventory.models import ModelVersion
+from inventory.records import FIELDS, Field, Group, Kind, Section, is_known
+
+# Where a value is told decides which section of the version it is as fresh as.
+_SECTIONS = {
+    "run": Section.RUN,
+    "dataset": Section.RUN,
+    "experiment": Section.EXPERIMENT,
+    "artifact": Section.ARTIFACTS,
+    "artifacts": Section.ARTIFACTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who told a value, in the words of `inventory.records.Told`."""
+
+    words: str
+    is_weak: bool
+    raw: str
+    section: Section
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Source:
+        source = told.get("source", "")
+        return cls(
+            words=f"{source} {told.get('key', '')}".rstrip(),
+            is_weak=bool(told.get("weak")),
+            raw=told.get("raw", ""),
+            section=_SECTIONS.get(source.partition(" ")[0], Section.VERSION),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One field of the record; `unread` says why its section is older than the rest."""
+
+    field: Field
+    value: Any
+    source: Source | None
+    others: tuple[tuple[Any, Source], ...]
+    unread: str
+
+    @property
+    def is_known(self) -> bool:
+        return is_known(self.value)
+
+    @property
+    def is_document(self) -> bool:
+        return self.field.kind is Kind.DOCUMENT
+
+    @property
+    def is_strange(self) -> bool:
+        """Tell whether the value is outside the vocabulary of its field."""
+        choices = self.field.choices
+        return bool(choices and self.is_known and self.value not in choices)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownGroup:
+    group: Group
+    fields: tuple[Shown, ...]
+
+    @property
+    def known(self) -> tuple[Shown, ...]:
+        return tuple(shown for shown in self.fields if shown.is_known)
+
+    @property
+    def unknown(self) -> tuple[Shown, ...]:
+        return tuple(shown for shown in self.fields if not shown.is_known)
+
+
+def groups(version: ModelVersion) -> list[ShownGroup]:
+    """Return the record of a version, group by group. Costs no query."""
+    return [ShownGroup(group, tuple(_fields(version, group))) for group in Group]
+
+
+def _fields(version: ModelVersion, group: Group) -> Iterator[Shown]:
+    for name, field in FIELDS.items():
+        if field.group is not group:
+            continue
+        told = version.provenance.get(name)
+        source = Source.of(told) if told else None
+        yield Shown(
+            field=field,
+            value=version.value(name),
+            source=source,
+            others=tuple(
+                (value, Source.of(loser))
+                for value, loser in version.others.get(name, ())
+            ),
+            unread=version.incomplete.get(source.section, "") if source else "",
+        )

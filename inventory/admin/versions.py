@@ -1,0 +1,148 @@
+"""The list of model versions, and the page of one: the record and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts import markup
+from accounts.pages import Crumb, HistoryPage, RecordPage
+from inventory import markup as parts
+from inventory.admin import filters, record, search
+from inventory.admin.models import HEAVY, RegisteredModelAdmin
+from inventory.models import Experiment, ModelVersion, RegisteredModel
+from inventory.records import FIELDS, Section
+
+
+class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
+    """Versions and their records. `compliance.admin` adds what is judged of them."""
+
+    record_template = "inventory/version.html"
+    field_labels: ClassVar[Mapping[str, str]] = {
+        name: field.label for name, field in FIELDS.items()
+    }
+    list_display: tuple[str, ...] = (
+        "shown_version",
+        "shown_stage",
+        "shown_owner",
+        "shown_sensitivity",
+        "shown_completeness",
+        "shown_source",
+        "shown_change",
+    )
+    list_filter: ClassVar[Any] = (
+        filters.ModelFilter,
+        filters.StageFilter,
+        filters.OwnerFilter,
+        filters.SourceFilter,
+        filters.CompletenessFilter,
+        filters.PresenceFilter,
+    )
+    list_select_related = ("registered_model", "source")
+    search_fields = ("registered_model__name",)
+    search_help_text = "Model, owner or tag, as in risk_category=high"
+    ordering = ("registered_model__name", "-version_number", "pk")
+
+    def for_list(self, rows: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
+        return rows.defer(*HEAVY)
+
+    def for_page(self, rows: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
+        return rows.select_related("registered_model", "source", "run")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return search.search_versions(queryset, search_term), False
+
+    @admin.display(description="version", ordering="registered_model__name")
+    def shown_version(self, version: ModelVersion) -> SafeString:
+        return format_html(
+            '<span class="vw-name" title="{0}">{0}</span>'
+            '<span class="vw-at">version {1}</span>{2}{3}',
+            version.model_name,
+            version.version_number,
+            parts.presence(version),
+            parts.unread(version.incomplete),
+        )
+
+    @admin.display(description="stage", ordering="lifecycle_stage")
+    def shown_stage(self, version: ModelVersion) -> SafeString:
+        return parts.stage(version)
+
+    @admin.display(description="owner", ordering="owner")
+    def shown_owner(self, version: ModelVersion) -> SafeString:
+        return parts.short(version.owner)
+
+    @admin.display(description="data", ordering="data_sensitivity")
+    def shown_sensitivity(self, version: ModelVersion) -> SafeString:
+        return parts.short(version.data_sensitivity)
+
+    @admin.display(description="record", ordering="known_fields")
+    def shown_completeness(self, version: ModelVersion) -> SafeString:
+        return parts.completeness(version.known_fields)
+
+    @admin.display(description="source", ordering="source__name")
+    def shown_source(self, version: ModelVersion) -> SafeString:
+        return parts.source(version.source)
+
+    @admin.display(description="last change", ordering="changed_at")
+    def shown_change(self, version: ModelVersion) -> SafeString:
+        return markup.moment(version.changed_at)
+
+    def crumbs(self, row: ModelVersion) -> list[Crumb]:
+        """Lead through the model: nobody looks for a version without it."""
+        models = self.admin_site.get_model_admin(RegisteredModel)
+        return [
+            *cast(RegisteredModelAdmin, models).crumbs(row.registered_model),
+            (f"Version {row.version_number}", self.address(row)),
+        ]
+
+    def record_context(self, request: HttpRequest, row: ModelVersion) -> dict[str, Any]:
+        """Costs two queries: lifecycle, and experiment."""
+        known, total = row.completeness
+        return {
+            "version": row,
+            "known": known,
+            "total": total,
+            "groups": record.groups(row),
+            "as_of": self.as_of(row),
+            "lifecycle": list(row.lifecycle.all()),
+            "tags": _tags(row),
+            "redactions": _redactions(row),
+        }
+
+    def as_of(self, version: ModelVersion) -> Mapping[Section, datetime]:
+        """Return when each section was last read; the inventory itself does not know."""
+        return {}
+
+
+def _tags(version: ModelVersion) -> list[tuple[str, Mapping[str, str]]]:
+    """Return the raw tags of a version and of all that stands behind it."""
+    experiment = (
+        Experiment.objects.filter(
+            source=version.source_id, experiment_id=version.experiment_id
+        ).first()
+        if version.experiment_id
+        else None
+    )
+    return [
+        ("Version", version.tags),
+        ("Registered model", version.registered_model.tags),
+        ("Run", version.run.tags if version.run else {}),
+        ("Experiment", experiment.tags if experiment else {}),
+    ]
+
+
+def _redactions(version: ModelVersion) -> list[dict[str, Any]]:
+    return [
+        *version.redactions,
+        *version.registered_model.redactions,
+        *(version.run.redactions if version.run else ()),
+    ]

@@ -1,0 +1,81 @@
+"""How stages, completeness and presence look, in lists and on pages alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from accounts import markup
+from inventory.models import ModelVersion, Perishable, Source
+from inventory.records import CANONICAL_FIELDS, Stage
+
+_TONES = {
+    Stage.PRODUCTION: "production",
+    Stage.STAGING: "staging",
+    Stage.ARCHIVED: "archived",
+}
+
+
+def stage(version: ModelVersion) -> SafeString:
+    """Return the stage, and what else names the version: its native stage, its aliases."""
+    if version.lifecycle_stage == Stage.NONE:
+        told = markup.NOTHING
+    else:
+        tone = _TONES[Stage(version.lifecycle_stage)]
+        told = markup.chip(version.lifecycle_stage, tone)
+    return format_html(
+        '<span class="vw-chips">{}{}</span>', told, aliases(version.aliases)
+    )
+
+
+def aliases(names: Sequence[str]) -> SafeString:
+    return format_html_join(
+        "",
+        '<span class="vw-alias" title="Alias">@{}</span>',
+        ((name,) for name in names),
+    )
+
+
+def completeness(known: int, *, total: int = len(CANONICAL_FIELDS)) -> SafeString:
+    """Return both numbers, and a bar of their share."""
+    return format_html(
+        '<span class="vw-meter" title="{0} of {1} fields of the record are known">'
+        '<progress value="{0}" max="{1}"></progress>'
+        '<span class="vw-number">{0}/{1}</span></span>',
+        known,
+        total,
+    )
+
+
+def presence(row: Perishable) -> SafeString:
+    """Return nothing for what is there, and since when what is not has been gone."""
+    if not row.absent_since:
+        return SafeString("")
+    return markup.chip(
+        "no longer told",
+        "absent",
+        title=f"Absent since the sync of {markup.exact(row.absent_since)}",
+    )
+
+
+def unread(incomplete: Mapping[str, str]) -> SafeString:
+    """Return which sections of a record could not be read, with the reasons on hover."""
+    if not incomplete:
+        return SafeString("")
+    return markup.chip(
+        f"{', '.join(incomplete)} unread",
+        "unread",
+        title="\n".join(f"{section}: {why}" for section, why in incomplete.items()),
+    )
+
+
+def short(text: str) -> SafeString:
+    if not text:
+        return markup.NOTHING
+    return format_html('<span class="vw-short" title="{0}">{0}</span>', text)
+
+
+def source(told: Source) -> SafeString:
+    return format_html('<span class="vw-source" title="{0}">{0}</span>', told.name)
