@@ -203,6 +203,23 @@ class Verification:
     def intact(self) -> bool:
         return not self.broken
 
+    def sentence(self) -> str:
+        """Say in a line what was found."""
+        if self.broken:
+            return f"{self.organization}: broken after {self.entries}. {self.broken}"
+        told = f"{self.organization}: {self.entries} entries, intact."
+        if self.unverifiable:
+            told += (
+                f" {self.unverifiable} are signed with keys that AUDIT_KEYS does not "
+                "hold any more: their signatures were not checked"
+            )
+            told += (
+                ", but the head above them was."
+                if self.head_is_signed
+                else ", and neither was that of the head."
+            )
+        return told
+
 
 def verify(organization: Organization) -> Verification:
     """Recompute the organization's trail from its first entry; stop at a broken one.

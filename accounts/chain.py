@@ -20,20 +20,21 @@ if TYPE_CHECKING:
     from accounts.models import AuditEvent
 
 FORMAT = 1
+TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # in UTC
 GENESIS = "0" * 64  # stands where the first entry has no digest before it
 
 
 def canonical(event: AuditEvent) -> bytes:
     """Return the bytes of an entry: JSON with sorted keys and no blanks, in UTF-8.
 
-    Times are ISO 8601 in UTC with microseconds.
+    But for the digest and the signature it is what the API tells of the entry.
     """
     return json.dumps(
         {
             "format": event.format,
             "organization": event.organization_id,
             "sequence": event.sequence,
-            "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "at": event.at.astimezone(UTC).strftime(TIME),
             "actor_id": event.actor_id,
             "actor_name": event.actor_name,
             "actor_role": event.actor_role,
