@@ -21,7 +21,7 @@ class TokenAuthentication(KnoxTokenAuthentication):
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         try:
             found = super().authenticate(request)
-        except (exceptions.AuthenticationFailed, UnicodeDecodeError):
+        except exceptions.AuthenticationFailed:
             raise refused("The API token is not valid, or no longer.") from None
         if found is None:
             return None
@@ -31,6 +31,11 @@ class TokenAuthentication(KnoxTokenAuthentication):
                 enter(cast(MemberRequest, request._request), membership, origin="API")
                 return user, token
         raise refused("The API token's owner is not in its organization any more.")
+
+    def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:
+        if not token.replace(b"_", b"").isalnum():  # bytes that no text column can hold
+            raise exceptions.AuthenticationFailed
+        return cast(tuple[User, ApiToken], super().authenticate_credentials(token))
 
     def _cleanup_token(self, auth_token: ApiToken) -> bool:
         """Tell whether the token has expired; it stays listed until it is revoked."""

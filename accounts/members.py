@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 
-from accounts import audit, tenancy
+from accounts import audit, invitations, tenancy
 from accounts.exceptions import NotAllowed
 from accounts.models import ApiToken, Membership, User
 from accounts.permissions import require
@@ -28,13 +28,28 @@ def add_member(
     user = User.objects.filter(email=email.strip().lower()).first()
     if user is None:
         user = User.objects.create_user(email, password, name=name)
-    membership = Membership(user=user, role=role)
-    if Membership.objects.filter(user=user).exists():
+    elif Membership.objects.filter(user=user).exists():
         raise ValidationError({"email": f"{user.email} is a member already."})
+    elif not user.has_usable_password():
+        _accept_unproven(user)
+    membership = Membership(user=user, role=role)
     membership.full_clean(validate_unique=False, validate_constraints=False)
     membership.save()
     audit.record("member.added", membership, changes={"user": user.email, "role": role})
     return membership
+
+
+def _accept_unproven(user: User) -> None:
+    """Take on an account that nobody has signed in to yet, under a link of our own."""
+    if tenancy.memberships_of(user) and not invitations.mail_is_set_up():
+        raise ValidationError(
+            {
+                "email": f"Another organization has invited {user.email}, who has not "
+                "signed in yet: ask them to do so first."
+            }
+        )
+    user.set_unusable_password()  # another one, which ends links given out before
+    user.save(update_fields=["password"])
 
 
 def change_role(membership: Membership, role: Role) -> None:
@@ -72,8 +87,8 @@ def remove_member(membership: Membership) -> None:
 
 def issue_token(
     name: str, *, user: User | None = None, expires_in: timedelta | None = TOKEN_LIFE
-) -> tuple[ApiToken, str]:
-    """Make an API token for the acting member; the second value is it, told only here.
+) -> ApiToken:
+    """Make an API token for the acting member; its `told_once` is told only here.
 
     Work without a person names the `user`, who must be a member. None as `expires_in`
     makes one that stays. Raises ValidationError naming the field.
@@ -99,8 +114,9 @@ def issue_token(
         name=wanted.name,
         organization_id=wanted.organization_id,
     )
+    token.told_once = key
     audit.record("token.issued", label=str(token), changes={"expires": token.expiry})
-    return token, key
+    return token
 
 
 def revoke_token(token: ApiToken) -> None:

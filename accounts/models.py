@@ -55,6 +55,10 @@ class User(AbstractBaseUser):
         super().clean()
         self.email = self.email.strip().lower()
 
+    def get_full_name(self) -> str:
+        """What the console's corner calls the user; empty, it says the address."""
+        return self.name
+
     @property
     def is_staff(self) -> bool:
         """The console is open to every active user; roles decide what is in it."""
@@ -134,6 +138,8 @@ class ApiToken(AbstractAuthToken):
         Organization, models.PROTECT, related_name="+", editable=False
     )
     name = models.CharField(max_length=100, help_text="What uses it, such as “CI”.")
+
+    told_once = ""  # the token itself, not persisted: whoever made it sees it once
 
     objects: ClassVar[AuthTokenManager[Self]] = AuthTokenManager()
 

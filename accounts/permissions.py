@@ -31,9 +31,9 @@ def require(permission: Permission) -> None:
 
 def refusal(permission: Permission, role: Role | None) -> str:
     """Return the sentence that tells somebody what their role does not allow."""
-    who = role.label.lower() if role else "visitor"
-    article = "an" if who[0] in "aeiou" else "a"
-    return f"“{permission.label}” is not open to {article} {who}."
+    if role is None:
+        return f"“{permission.label}” is open to members only."
+    return f"“{permission.label}” is not open to the role “{role.label}”."
 
 
 class MemberPermission(BasePermission):

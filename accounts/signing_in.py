@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.signals import (
@@ -20,9 +21,17 @@ from accounts.roles import Role
 LONGEST_EMAIL = 254
 
 
+def username_tried(
+    request: HttpRequest | None, credentials: Mapping[str, Any] | None
+) -> str:
+    """Return the address that failures are counted under, whatever its spelling."""
+    given = credentials or (request.POST if request is not None else {})
+    return str(given.get("username", "")).strip().lower()[:LONGEST_EMAIL]
+
+
 @receiver(user_logged_in)
 def signed_in(sender: type, request: HttpRequest | None, user: User, **_: Any) -> None:
-    memberships = _tell(user, "session.started")
+    memberships = tell(user, "session.started")
     if request is not None and memberships:
         # From here on: another membership must not move an open session elsewhere.
         first = memberships[0].organization_id
@@ -34,20 +43,20 @@ def signed_out(
     sender: type, request: HttpRequest | None, user: User | None, **_: Any
 ) -> None:
     if user is not None:
-        _tell(user, "session.ended")
+        tell(user, "session.ended")
 
 
 @receiver(user_login_failed)
-def sign_in_failed(sender: type, credentials: dict[str, Any], **_: Any) -> None:
+def sign_in_failed(sender: type, credentials: Mapping[str, Any], **_: Any) -> None:
     """Whose organization it would have been is not known: nobody has signed in."""
     audit.refuse(
         "session.refused",
-        label=str(credentials.get("username", ""))[:LONGEST_EMAIL],
+        label=username_tried(None, credentials),
         reason="The e-mail address or the password is wrong, or the account is locked.",
     )
 
 
-def _tell(user: User, action: str) -> list[Membership]:
+def tell(user: User, action: str) -> list[Membership]:
     """Write to the trail of every organization that the person can see into.
 
     Who can see into none is told to the trail of the installation.
