@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from compliance.catalogue import catalogue
 from inventory.records import RISK_FIELDS
 from verifywise.demo.cases import CASES, ORGANIZATIONS, table
 
-DOCS = Path(__file__).parents[2] / "docs" / "demo.md"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "demo.md"
 
 # What no version of the demo can show, and why.
 NOT_PLANTED = {
@@ -57,3 +60,12 @@ def test_the_addresses_that_tags_name_belong_to_people():
             if isinstance(value, str) and "@" in value and " " not in value
         }
         assert {address for address in told if address.endswith(".example")} <= people
+
+
+def test_what_starts_the_programs_loads_neither_django_nor_mlflow():
+    code = (
+        "import sys, verifywise.demo.serve; "
+        "sys.exit(bool({'django', 'mlflow', 'sklearn'} & set(sys.modules)))"
+    )
+
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

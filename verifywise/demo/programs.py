@@ -14,7 +14,7 @@ from typing import NoReturn
 
 TAIL = 10  # lines of a log that are shown when its program ended
 WIDTH = 400  # characters of each
-PATIENCE = 120  # seconds for a server to answer for the first time
+PATIENCE = 300  # seconds for a server to answer for the first time
 GRACE = 8  # seconds to end in an orderly way
 
 
@@ -66,9 +66,9 @@ class Program:
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
-            send = os.killpg if self.as_group else os.kill
-            send(process.pid, signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
+            ask = os.killpg if self.as_group else os.kill
+            with contextlib.suppress(ProcessLookupError, TimeoutError):
+                ask(process.pid, signal.SIGTERM)
                 await asyncio.wait_for(process.wait(), GRACE)
         with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
             os.killpg(process.pid, signal.SIGKILL)

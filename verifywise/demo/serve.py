@@ -87,8 +87,8 @@ async def _serve_until_told(site: Site) -> None:
         nonlocal was_told
         if not was_told:  # once is enough: all programs are being asked to end
             was_told = True
-            _say("\nStopping …")
             serving.cancel()
+            _say("\nStopping …")
 
     for ending in ENDINGS:
         asyncio.get_running_loop().add_signal_handler(ending, stop)

@@ -150,7 +150,7 @@ class Site:
         )
 
     def _environment(self) -> Mapping[str, str]:
-        """Return ours without the settings of somebody's own MLflow, and past proxies."""
+        """Return ours, but for what would keep a demo on this machine from working."""
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -159,6 +159,9 @@ class Site:
         return inherited | {
             "DATA_DIR": str(self.data),
             "VERIFYWISE_ADMIN_PASSWORD": self.password(),
+            "VERIFYWISE_ALLOW_PRIVATE_NETWORKS": "yes",
+            "VERIFYWISE_HTTPS": "no",
+            "ALLOWED_HOSTS": f"{HOST},localhost",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "NO_PROXY": HOST,
