@@ -1,3 +1,0 @@
-class croniter:
-    @classmethod
-    def is_valid(cls, expression: str) -> bool: ...

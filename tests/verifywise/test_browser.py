@@ -1,0 +1,200 @@
+"""A person in a real browser: from sign-in through “Sync now” to a gap's remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from accounts import tenancy
+from accounts.models import Organization, User
+from bench.registry import served
+from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.servers import save_server
+from tests.conftest import PASSWORD
+from tests.registry import Registry, unique
+from tests.servers import MlflowServer, free_port
+from tests.workers import ROOT, environment, wait_until, worker
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+
+# Chromium's own services would be looked up at every start; nothing may be fetched.
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SLOW = 30_000  # milliseconds that a busy machine may need
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """The system's Chromium, headless."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, (
+        "Chromium is missing: .ci/run installs it, or apt-get install chromium."
+    )
+    # Playwright's loop runs in this thread, where Django then refuses the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=list(CHROMIUM_OPTIONS)
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def console(folder: Path) -> Iterator[str]:
+    """Serve the console on the test's database by gunicorn; yield its address."""
+    port = free_port()
+    with (folder / "console.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "--no-control-socket"),
+                *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"),
+                "verifywise.wsgi",
+            ],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _answers(address), process=process)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/healthz", timeout=5):  # noqa: S310 - our own server
+            return True
+    except (URLError, OSError):
+        return False
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """The console and a worker, as `make run` starts them."""
+    with worker(tmp_path), console(tmp_path) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser, site: str) -> Iterator[Page]:
+    """A page in which every script error and every request elsewhere is a failure."""
+    page = browser.new_page(base_url=site, viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(SLOW)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            faults.append(request.url)
+            if not request.url.startswith((site, "data:"))
+            else None
+        ),
+    )
+    yield page
+    assert faults == []
+
+
+def sign_in(page: Page, user: User) -> None:
+    page.goto("/")
+    page.get_by_label("E-mail").fill(user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="How fresh the picture is")).to_be_visible()
+
+
+def test_from_sign_in_through_sync_now_to_a_gaps_remedy(
+    page: Page, alice: User, mlflow_server: MlflowServer, registry: Registry
+) -> None:
+    name = unique("credit")
+    run = registry.run(registry.experiment(), metrics={"auc": 0.9})
+    registry.model(name)
+    registry.version(name, source=f"runs:/{run}/model", run_id=run)
+    for key, value in (("data_sensitivity", "personal"), ("stage", "production")):
+        registry.post(
+            "model-versions/set-tag", name=name, version="1", key=key, value=value
+        )
+    sign_in(page, alice)
+
+    page.get_by_role("link", name="Tracking servers").first.click()
+    page.get_by_role("link", name="Add").first.click()
+    page.get_by_label("Name", exact=False).first.fill("Production MLflow")
+    page.get_by_label("URL").fill(mlflow_server.url)
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Test connection").click()
+    page.get_by_role("dialog").get_by_role("button", name="Test connection").click()
+    expect(page.get_by_text("MLflow 3.").first).to_be_visible()
+
+    page.get_by_role("button", name="Sync now").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sync now").click()
+    finished = page.locator("#progress[data-finished]")
+    expect(finished).to_be_visible(timeout=2 * SLOW)
+    expect(page.locator("[data-count=versions]")).not_to_have_text("0")
+
+    page.get_by_role("link", name="Models").first.click()
+    page.get_by_role("link", name=name).click()
+    page.get_by_role("link", name="version 1").first.click()
+    gap = page.locator("#VW-PRIV-001")
+    if not gap.get_attribute("open"):
+        gap.locator("summary").click()
+    remedy = gap.locator("pre")
+    expect(remedy).to_contain_text("set_model_version_tag")
+    expect(remedy).to_contain_text(name)
+    expect(remedy).to_contain_text("privacy_assessment_status")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    gap.get_by_role("button", name="Copy").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == remedy.inner_text().strip()
+
+
+def test_the_counts_of_a_large_sync_rise_while_one_looks(
+    page: Page, acme: Organization, alice: User, tmp_path: Path
+) -> None:
+    with served(tmp_path, models=300) as large:
+        with tenancy.acting_for(acme):
+            save_server(
+                TrackingServer(url=large.url, read_artifacts=False), name="Large"
+            )
+        sign_in(page, alice)
+        page.get_by_role("link", name="Tracking servers").first.click()
+        page.get_by_role("button", name="Sync now").first.click()
+        page.get_by_role("dialog").get_by_role("button", name="Sync now").click()
+        expect(page.locator("#progress")).to_be_visible()
+
+        seen: list[int] = []
+        finished = page.locator("#progress[data-finished]")
+        while not finished.count():
+            told = page.locator("[data-count=versions]").inner_text()
+            seen.append(int("".join(filter(str.isdigit, told))))
+            page.wait_for_timeout(200)
+
+        rises = sum(later > earlier for earlier, later in pairwise(seen))
+        assert rises >= 2, seen
+        expect(page.locator("[data-count=versions]")).to_have_text("3,000")
+    with tenancy.acting_for(acme):
+        assert SyncRun.objects.get().status == SyncRun.Status.SUCCEEDED
