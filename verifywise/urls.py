@@ -6,12 +6,18 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from accounts.invitations import ChoosePassword
 from verifywise import api, health, views
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path(
         "console/organization/", views.choose_organization, name="choose-organization"
+    ),
+    path(
+        "console/password/<uidb64>/<token>/",
+        ChoosePassword.as_view(),
+        name="choose-password",
     ),
     path("console/", admin.site.urls),
     path("api/", include(api.urlpatterns)),

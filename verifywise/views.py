@@ -7,6 +7,7 @@ from typing import cast
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
@@ -21,6 +22,7 @@ def choose_organization(request: HttpRequest) -> HttpResponse:
     for membership in cast(MemberRequest, request).memberships:
         if str(membership.organization_id) == chosen:
             request.session[SESSION_KEY] = membership.organization_id
+            rotate_token(request)  # a form opened before must not be saved here
             messages.success(request, f"You are in {membership.organization} now.")
             return redirect("admin:index")
     messages.error(request, "You are not a member of that organization.")
