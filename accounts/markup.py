@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import now
 
 NOTHING = mark_safe('<span class="vw-nothing" title="None">–</span>')
+EXACT = 1e15  # beyond it a float does not tell one integer from the next
 LONG = 160  # characters after which a value is folded
 
 _UNITS = (
@@ -55,7 +56,8 @@ def number(value: float | None) -> SafeString:
     """Return a number with its thousands apart; of a fraction six digits, all on hover."""
     if value is None:
         return NOTHING
-    if isinstance(value, int):
+    if isinstance(value, int) or (value.is_integer() and abs(value) < EXACT):
+        value = int(value)
         return format_html('<span class="vw-number">{}</span>', f"{value:,}")
     return format_html(
         '<span class="vw-number" title="{}">{}</span>', repr(value), f"{value:,.6g}"

@@ -22,6 +22,12 @@ register.simple_tag(markup.chip)
 
 
 @register.filter
+def in_order(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the items by key: PostgreSQL keeps JSON in an order of its own."""
+    return sorted(mapping.items())
+
+
+@register.filter
 def item(mapping: Mapping[Any, Any], key: Any) -> Any:
     """Return the value under a key that is itself a variable; None where there is none."""
     return mapping.get(key)

@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from accounts import markup
 from accounts.pages import Crumb, HistoryPage, RecordPage
 from inventory import markup as parts
-from inventory.admin import filters, record, search
+from inventory import record_page
+from inventory.admin import filters, search
 from inventory.admin.models import HEAVY, RegisteredModelAdmin
 from inventory.models import Experiment, ModelVersion, RegisteredModel
 from inventory.records import FIELDS, Section
@@ -111,15 +112,15 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
             "version": row,
             "known": known,
             "total": total,
-            "groups": record.groups(row),
+            "groups": record_page.groups(row),
             "as_of": self.as_of(row),
             "lifecycle": list(row.lifecycle.all()),
             "tags": _tags(row),
             "redactions": _redactions(row),
         }
 
-    def as_of(self, version: ModelVersion) -> Mapping[Section, datetime]:
-        """Return when each section was last read; the inventory itself does not know."""
+    def as_of(self, version: ModelVersion) -> Mapping[Section, datetime | None]:
+        """Return as of when each section is; the inventory itself does not know."""
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from accounts import markup
 from inventory import markup as parts
+from inventory.record_page import Shown
 
 register = template.Library()
 
@@ -34,15 +36,62 @@ def file_state(state: str) -> SafeString:
     return markup.chip(words, tone, title=title)
 
 
+_COUNTED = {
+    "metrics": ("metric", "metrics"),
+    "hyperparameters": ("parameter", "parameters"),
+    "evaluation_tags": ("tag", "tags"),
+    "artifact_manifest": ("file", "files"),
+    "evidence_files": ("file", "files"),
+}
+
+
+@register.filter
+def counted(shown: Shown) -> str:
+    """Say how much a document of the record holds."""
+    if shown.field.name == "runtime_environment":
+        python = shown.value.get("python")
+        return f"Python {python}" if python else "Described"
+    one, many = _COUNTED[shown.field.name]
+    count = len(shown.value)
+    return f"{count} {one if count == 1 else many}"
+
+
+@register.filter
+def dataset_source(told: str) -> str:
+    """Return the address that MLflow wraps into JSON, or what was told as it is."""
+    try:
+        wrapped = json.loads(told)
+    except ValueError:
+        return told
+    if not isinstance(wrapped, dict):
+        return told
+    return next(
+        (str(wrapped[key]) for key in ("uri", "url", "path") if wrapped.get(key)), told
+    )
+
+
+_ENVIRONMENT = {
+    "python": "Python",
+    "mlflow_version": "MLflow",
+    "model_size_bytes": "Model size",
+    "conda_dependencies": "Conda",
+    "build_dependencies": "To build",
+}
+
+
 @register.filter
 def environment(told: Mapping[str, Any]) -> dict[str, Any]:
     """Name the parts of a runtime environment as people do."""
     return {
-        name.replace("_", " ").capitalize(): "\n".join(value)
-        if isinstance(value, list)
-        else value
+        _ENVIRONMENT.get(name, name.replace("_", " ").capitalize()): _part(name, value)
         for name, value in told.items()
     }
+
+
+def _part(name: str, value: Any) -> Any:
+    if name == "model_size_bytes":
+        return markup.size(value)
+    return "\n".join(map(str, value)) if isinstance(value, list) else value
 
 
 @register.filter

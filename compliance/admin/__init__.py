@@ -1,0 +1,8 @@
+"""What is judged, in the console: gaps, and badges on the inventory's pages."""
+
+from __future__ import annotations
+
+from compliance.admin.gaps import GapAdmin
+from compliance.admin.judged import JudgedModelAdmin, JudgedVersionAdmin
+
+__all__ = ("GapAdmin", "JudgedModelAdmin", "JudgedVersionAdmin")

@@ -1,0 +1,168 @@
+"""The list of gaps, worst first, and the page of one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts import markup
+from accounts.filters import ChoiceFilter
+from accounts.pages import RecordPage
+from compliance import markup as parts
+from compliance.admin.shown import shown_gap
+from compliance.catalogue import Severity
+from compliance.markup import title
+from compliance.models import Gap
+from inventory.admin.filters import ModelFilter as VersionsModelFilter
+from inventory.admin.models import HEAVY
+
+
+class SeverityFilter(ChoiceFilter):
+    title = "severity"
+    parameter_name = "severity"
+    choices_offered = tuple(
+        (level.name.lower(), level.label) for level in sorted(Severity, reverse=True)
+    )
+
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        return rows.filter(severity=Severity[choice.upper()])
+
+
+class RuleFilter(ChoiceFilter):
+    """The rules of which there are gaps. Costs one query."""
+
+    title = "rule"
+    parameter_name = "rule"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        ids = Gap.objects.order_by("rule_id").values_list("rule_id", flat=True)
+        return [
+            (rule_id, f"{title(rule_id)} ({rule_id})") for rule_id in ids.distinct()
+        ]
+
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        return rows.filter(rule_id=choice)
+
+
+class StatusFilter(ChoiceFilter):
+    title = "status"
+    parameter_name = "status"
+    default = "open"
+    choices_offered = (
+        ("open", "Open"),
+        ("unknown", "Open, cannot be checked now"),
+        ("closed", "Closed"),
+        ("absent", "Open, of versions no longer told"),
+    )
+
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        if choice == "closed":
+            return rows.filter(status=Gap.Status.CLOSED)
+        rows = rows.filter(status=Gap.Status.OPEN)
+        if choice == "absent":
+            return rows.filter(version__absent_since__isnull=False)
+        rows = rows.filter(version__absent_since=None)
+        return rows.filter(unknown_since__isnull=False) if choice == "unknown" else rows
+
+
+class KindFilter(ChoiceFilter):
+    title = "kind"
+    parameter_name = "kind"
+    default = Gap.Kind.RULE.value
+    choices_offered = tuple((kind.value, str(kind.label)) for kind in Gap.Kind)
+
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        return rows.filter(kind=choice)
+
+
+class ModelFilter(VersionsModelFilter):
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        return rows.filter(version__registered_model_id=choice)
+
+
+@admin.register(Gap)
+class GapAdmin(RecordPage[Gap]):
+    """Gaps are computed; people read them, and close them in MLflow."""
+
+    record_template = "compliance/gap.html"
+    list_display = (
+        "shown_severity",
+        "shown_title",
+        "shown_subject",
+        "shown_detail",
+        "shown_gate",
+        "shown_since",
+    )
+    list_display_links = ("shown_title",)
+    list_filter: ClassVar[Any] = (
+        ModelFilter,
+        SeverityFilter,
+        StatusFilter,
+        KindFilter,
+        RuleFilter,
+    )
+    list_select_related = ("version__registered_model", "source")
+    search_fields = ("rule_id", "detail", "version__registered_model__name")
+    search_help_text = "Model, rule or words of the gap"
+    ordering = ("-severity", "opened_at", "pk")
+
+    def for_list(self, rows: QuerySet[Gap]) -> QuerySet[Gap]:
+        return rows.defer(*(f"version__{name}" for name in HEAVY))
+
+    def for_page(self, rows: QuerySet[Gap]) -> QuerySet[Gap]:
+        return rows.select_related(
+            "version__registered_model", "source"
+        ).prefetch_related("version__evaluation", "source__evaluation")
+
+    @admin.display(description="severity", ordering="severity")
+    def shown_severity(self, gap: Gap) -> SafeString:
+        return parts.severity(gap.severity)
+
+    @admin.display(description="gap", ordering="rule_id")
+    def shown_title(self, gap: Gap) -> SafeString:
+        return format_html(
+            '<span class="vw-title">{}</span> <span class="vw-id">{}</span>',
+            gap.title,
+            gap.rule_id,
+        )
+
+    @admin.display(description="version", ordering="version__registered_model__name")
+    def shown_subject(self, gap: Gap) -> SafeString:
+        if gap.version is None:
+            return format_html("{}", gap.source)
+        return markup.link(subject_address(gap), gap.version)
+
+    @admin.display(description="what was seen")
+    def shown_detail(self, gap: Gap) -> SafeString:
+        return format_html('<span class="vw-detail" title="{0}">{0}</span>', gap.detail)
+
+    @admin.display(description="gate")
+    def shown_gate(self, gap: Gap) -> str:
+        return gap.entry.gate.label if gap.entry else ""
+
+    @admin.display(description="open since", ordering="opened_at")
+    def shown_since(self, gap: Gap) -> SafeString:
+        return markup.moment(gap.reopened_at or gap.opened_at)
+
+    def record_context(self, request: HttpRequest, row: Gap) -> dict[str, Any]:
+        """Costs one query: the changes."""
+        subject = row.version or row.source
+        return {
+            "shown": shown_gap(row, getattr(subject, "evaluation", None)),
+            "subject_address": subject_address(row),
+            "gap_changes": list(row.changes.all()),
+        }
+
+
+def subject_address(gap: Gap) -> str:
+    """Return where the gap is shown among all that is known of its version."""
+    if gap.version_id is None:
+        return ""
+    page = reverse("admin:inventory_modelversion_change", args=[gap.version_id])
+    return f"{page}#{gap.rule_id}"

@@ -1,0 +1,100 @@
+"""How severities, gap counts and controls look, in lists and on pages alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from accounts import markup
+from compliance.catalogue import Severity, catalogue, control_map
+from compliance.engine import rulebook
+from compliance.models import Evaluation
+from inventory.models import ModelVersion
+
+_WORST_FIRST = sorted(Severity, reverse=True)
+
+
+def severity(value: int) -> SafeString:
+    told = Severity(value)
+    return markup.chip(told.label, told.name.lower())
+
+
+def badges(counts: Mapping[str, int] | None) -> SafeString:
+    """Return how many gaps are open, worst first, and missing fields apart.
+
+    `counts` are those of `Evaluation.COUNTS`; None says that nothing was judged yet.
+    """
+    if counts is None:
+        return format_html('<span class="vw-subtle">not judged yet</span>')
+    told = [
+        (level.name.lower(), number, level.label.lower())
+        for level in _WORST_FIRST
+        if (number := counts.get(level.name.lower()) or 0)
+    ]
+    if missing := counts.get("missing_fields") or 0:
+        told.append(
+            ("missing", missing, "missing fields" if missing > 1 else "missing field")
+        )
+    if not told:
+        return format_html('<span class="vw-clear">no gaps</span>')
+    return format_html(
+        '<span class="vw-badges">{}</span>',
+        format_html_join(
+            "",
+            '<span class="vw-badge vw-{0}" title="{3}"><b>{1}</b> {2}</span>',
+            ((tone, n, words, _sentence(tone, n)) for tone, n, words in told),
+        ),
+    )
+
+
+def badges_of(evaluation: Evaluation | None) -> SafeString:
+    if evaluation is None:
+        return badges(None)
+    return badges({name: getattr(evaluation, name) for name in Evaluation.COUNTS})
+
+
+def _sentence(tone: str, count: int) -> str:
+    if tone == "missing":
+        return f"{count} empty {'field' if count == 1 else 'fields'} of the risk group"
+    return f"{count} open {'gap' if count == 1 else 'gaps'} of {tone} severity"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a control asks for: evidence for it, never compliance with it."""
+
+    id: str
+    framework: str
+    reference: str
+    requirement: str
+
+
+def control(control_id: str) -> Control:
+    """Look a control up in the map; one that it does not know is told by its id."""
+    known = control_map()
+    framework = known["frameworks"].get(control_id.partition("-")[0], {})
+    told = known["controls"].get(control_id, {})
+    return Control(
+        id=control_id,
+        framework=framework.get("title", ""),
+        reference=told.get("ref", control_id),
+        requirement=told.get("req", ""),
+    )
+
+
+def title(rule_id: str) -> str:
+    """Return what a rule is called; its id where nobody knows it any more."""
+    rule = rulebook.get(rule_id)
+    entry = rule.entry if rule else catalogue().rules.get(rule_id)
+    return entry.title if entry else rule_id
+
+
+def evaluation_of(version: ModelVersion) -> Evaluation | None:
+    """Return how a version was judged, None if it was not yet.
+
+    Costs a query unless `evaluation` was selected along.
+    """
+    return getattr(version, "evaluation", None)

@@ -1,0 +1,72 @@
+"""What open gaps mean for a version, in one sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from compliance.catalogue import Gate, Severity
+
+
+class Weight(StrEnum):
+    """How a version stands before production."""
+
+    BLOCKED = "blocked"
+    REVIEW = "review"
+    CLEAR = "clear"
+    UNJUDGED = "unjudged"
+
+
+class Obstacle(Protocol):
+    """An open gap, as far as a verdict goes."""
+
+    @property
+    def severity(self) -> int: ...
+
+    @property
+    def gate(self) -> Gate: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    weight: Weight
+    sentence: str
+
+
+def standing(
+    gaps: Iterable[Obstacle], *, is_judged: bool, is_production: bool
+) -> Standing:
+    """Say what stands between a version and production.
+
+    The gravest gate decides; only its gaps are counted.
+    """
+    if not is_judged:
+        return Standing(Weight.UNJUDGED, "Not judged yet.")
+    by_gate: dict[Gate, Counter[int]] = {gate: Counter() for gate in Gate}
+    for gap in gaps:
+        by_gate[gap.gate][gap.severity] += 1
+    if blocking := by_gate[Gate.BLOCK]:
+        told = (
+            "In production, and blocked" if is_production else "Blocked for production"
+        )
+        return Standing(Weight.BLOCKED, f"{told}: {counted(blocking)}.")
+    if to_review := by_gate[Gate.REVIEW]:
+        told = (
+            "In production, to be reviewed"
+            if is_production
+            else ("A person has to decide before production")
+        )
+        return Standing(Weight.REVIEW, f"{told}: {counted(to_review)}.")
+    return Standing(Weight.CLEAR, "No open gap blocks it for production.")
+
+
+def counted(severities: Counter[int]) -> str:
+    """Return the counts in words, worst first: “2 critical gaps and 1 high gap”."""
+    told = [
+        f"{count} {Severity(severity).label.lower()} {'gap' if count == 1 else 'gaps'}"
+        for severity, count in sorted(severities.items(), reverse=True)
+    ]
+    return " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))

@@ -1,0 +1,59 @@
+"""Pieces of the pages about gaps: `{% load compliance %}`."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.safestring import SafeString
+
+from accounts import markup
+from compliance import markup as parts
+from compliance.catalogue import Gate
+from compliance.engine import Verdict
+from compliance.markup import evaluation_of, title
+from inventory.models import ModelVersion
+
+register = template.Library()
+
+register.filter("severity", parts.severity)
+register.filter("badges", parts.badges)
+register.filter("rule_title", title)
+
+_TONES = {
+    Verdict.PASS: "good",
+    Verdict.FAIL: "high",
+    Verdict.UNKNOWN: "medium",
+    Verdict.ERROR: "critical",
+}
+_GATES = {
+    Gate.BLOCK: "blocks production",
+    Gate.REVIEW: "a person decides",
+    Gate.WARN: "warning",
+    Gate.INFO: "hint",
+}
+_COMPARISONS = {
+    "at_most": "at most",
+    "at_least": "at least",
+    "strictly_less": "less than",
+    "strictly_greater": "more than",
+    "equal": "exactly",
+}
+
+
+@register.filter
+def badges_of(version: ModelVersion) -> SafeString:
+    return parts.badges_of(evaluation_of(version))
+
+
+@register.filter
+def verdict(told: Verdict) -> SafeString:
+    return markup.chip(told.label, _TONES.get(told, ""))
+
+
+@register.filter
+def gate(told: Gate) -> str:
+    return _GATES[told]
+
+
+@register.filter
+def comparison(told: str) -> str:
+    return _COMPARISONS.get(told, told)
