@@ -51,6 +51,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "VerifyWise",
     "SITE_SUBHEADER": organization_name,
     "SITE_SYMBOL": "verified_user",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("verifywise/favicon.svg"),
+        }
+    ],
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,

@@ -1,0 +1,74 @@
+"""The pages that show together what inventory, sync and judgement know apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+
+from accounts import tenancy
+from accounts.roles import Permission
+from compliance.admin import JudgedModelAdmin, JudgedVersionAdmin
+from inventory.models import ModelVersion, RegisteredModel
+from inventory.records import Section
+from mlflow_sync.as_of import as_of, last_reads
+from mlflow_sync.models import TrackingServer
+
+
+@admin.register(RegisteredModel)
+class ModelPages(JudgedModelAdmin):
+    """The list tells who has no models yet how to get some."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist: Any = super().get_changelist_instance(request)
+        if not changelist.result_count:
+            changelist.empty_state = how_to_begin()
+        return changelist
+
+
+@admin.register(ModelVersion)
+class VersionPages(JudgedVersionAdmin):
+    """Each value is as of the sync that read it."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist: Any = super().get_changelist_instance(request)
+        if not changelist.result_count:
+            changelist.empty_state = how_to_begin()
+        return changelist
+
+    def as_of(self, version: ModelVersion) -> Mapping[Section, datetime | None]:
+        """Costs one query."""
+        return as_of(version, last_reads())
+
+
+def how_to_begin() -> dict[str, str]:
+    """Say what is missing before there are models to see. Costs a query or two."""
+    acting = tenancy.current()
+    server = TrackingServer.objects.filter(removed_at=None).first()
+    if server is not None:
+        return {
+            "icon": "sync",
+            "title": "No models yet",
+            "text": "A tracking server is connected, and no sync has found a model on it.",
+            "address": server.get_absolute_url(),
+            "action": "See the tracking server",
+        }
+    if acting is None or not acting.may(Permission.MANAGE_SERVERS):
+        return {
+            "icon": "dns",
+            "title": "No tracking server yet",
+            "text": "Models are read from MLflow. An administrator can add a tracking "
+            "server; then they appear here.",
+        }
+    return {
+        "icon": "dns",
+        "title": "No tracking server yet",
+        "text": "Models are read from MLflow, which VerifyWise never writes to. Add the "
+        "address of your tracking server; a user who may only read is enough.",
+        "address": reverse("admin:mlflow_sync_trackingserver_add"),
+        "action": "Add a tracking server",
+    }
