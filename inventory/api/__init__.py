@@ -1,0 +1,33 @@
+"""The inventory over REST: sources, registered models, canonical records, changes.
+
+`verifywise.model_inventory` adds to models and records what the apps above know of
+them: their gaps, and as of when each section was read.
+"""
+
+from inventory.api.models import (
+    RegisteredModelFilter,
+    RegisteredModelSerializer,
+    RegisteredModelViewSet,
+    SourceReference,
+    SourceViewSet,
+)
+from inventory.api.versions import (
+    DOCUMENTS,
+    ChangeHistoryViewSet,
+    VersionFilter,
+    VersionSerializer,
+    VersionViewSet,
+)
+
+__all__ = (
+    "DOCUMENTS",
+    "ChangeHistoryViewSet",
+    "RegisteredModelFilter",
+    "RegisteredModelSerializer",
+    "RegisteredModelViewSet",
+    "SourceReference",
+    "SourceViewSet",
+    "VersionFilter",
+    "VersionSerializer",
+    "VersionViewSet",
+)

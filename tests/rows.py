@@ -1,0 +1,77 @@
+"""Rows of the inventory and what stands upon it, for tests that read them over REST.
+
+Call inside `acting_for`; whatever is not told is what a faultless sync would store.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from compliance.catalogue import Severity
+from compliance.models import Evaluation, Gap
+from inventory.models import ModelVersion, RegisteredModel, Source
+from mlflow_sync.models import SyncRun, TrackingServer
+
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def days(count: float) -> datetime:
+    """Return the moment so many days after New Year."""
+    return NEW_YEAR + timedelta(days=count)
+
+
+def a_source(name: str = "Production MLflow", **fields: Any) -> Source:
+    return Source.objects.create(name=name, **fields)
+
+
+def a_model(
+    source: Source, name: str = "credit-scoring", **fields: Any
+) -> RegisteredModel:
+    told = {"created_at": days(0), "first_seen_at": days(1), "changed_at": days(1)}
+    return RegisteredModel.objects.create(
+        source=source, name=name, fingerprint="m", **(told | fields)
+    )
+
+
+def a_version(model: RegisteredModel, number: int = 1, **fields: Any) -> ModelVersion:
+    told = {"created_at": days(0), "first_seen_at": days(1), "changed_at": days(1)}
+    return ModelVersion.objects.create(
+        source=model.source,
+        registered_model=model,
+        version_number=number,
+        fingerprint="v",
+        **(told | fields),
+    )
+
+
+def a_gap(version: ModelVersion | None = None, **fields: Any) -> Gap:
+    told = {
+        "rule_id": "VW-INV-001",
+        "kind": Gap.Kind.RULE,
+        "severity": Severity.HIGH,
+        "detail": "There is no owner.",
+        "opened_at": days(2),
+    }
+    return Gap.objects.create(version=version, **(told | fields))
+
+
+def an_evaluation(version: ModelVersion, **fields: Any) -> Evaluation:
+    told = {"created_at": days(2), "changed_at": days(2), "fingerprint": "e"}
+    return Evaluation.objects.create(version=version, **(told | fields))
+
+
+def a_server(source: Source, **fields: Any) -> TrackingServer:
+    told = {"url": "http://127.0.0.1:1"}
+    return TrackingServer.objects.create(source=source, **(told | fields))
+
+
+def a_sync(server: TrackingServer, **fields: Any) -> SyncRun:
+    told = {
+        "trigger": SyncRun.Trigger.SCHEDULE,
+        "status": SyncRun.Status.SUCCEEDED,
+        "queued_at": days(3),
+        "started_at": days(3),
+        "finished_at": days(3) + timedelta(seconds=9),
+    }
+    return SyncRun.objects.create(server=server, **(told | fields))
