@@ -1,0 +1,345 @@
+"""Gaps and rules over REST. Gaps are computed: they are read here, and closed in MLflow."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import Q, QuerySet
+from django.http import Http404
+from django_filters import (
+    CharFilter,
+    ChoiceFilter,
+    IsoDateTimeFilter,
+    MultipleChoiceFilter,
+    TypedMultipleChoiceFilter,
+)
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+)
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.rest import ReadOnlyTenantViewSet
+from compliance.catalogue import Gate, Kind, Severity, parameters
+from compliance.engine import Rule, rulebook
+from compliance.evaluation import PACKS
+from compliance.models import VERDICTS, Evaluation, Gap, ResultChange
+from inventory.api import DOCUMENTS, SourceReference
+from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
+from inventory.models import ModelVersion
+from inventory.records import Stage
+
+SEVERITIES = [(severity.name.lower(), severity.label) for severity in Severity]
+GATES = [(gate.value, gate.label) for gate in Gate]
+KINDS = [(kind.value, kind.value) for kind in Kind]
+
+
+@extend_schema_field(serializers.ChoiceField(choices=SEVERITIES))
+class SeverityField(serializers.Field[Any, Any, Any, Any]):
+    """A severity by its name, as the catalogue writes it."""
+
+    def to_representation(self, value: int) -> str:
+        return Severity(value).name.lower()
+
+
+class RemedySerializer(serializers.Serializer[Any]):
+    """What to do, and the very call for this model and version, ready to be copied."""
+
+    text = serializers.CharField()
+    code = serializers.CharField(help_text="Python; empty where no call puts it right.")
+
+
+class VersionReference(serializers.ModelSerializer[ModelVersion]):
+    """A model version, as its gaps name it."""
+
+    class Meta:
+        model = ModelVersion
+        fields = (
+            "id",
+            "registered_model",
+            "model_name",
+            "version_number",
+            "lifecycle_stage",
+            "owner",
+        )
+        read_only_fields = fields
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "An open gap",
+            response_only=True,
+            value={
+                "id": 7,
+                "rule_id": "VW-OWN-001",
+                "title": "Every model has an owner",
+                "kind": "rule",
+                "severity": "high",
+                "gate": "block",
+                "status": "open",
+                "detail": "There is no owner.",
+                "model_version": {
+                    "id": 12,
+                    "registered_model": 4,
+                    "model_name": "credit-scoring",
+                    "version_number": 3,
+                    "lifecycle_stage": "Production",
+                    "owner": "",
+                },
+                "source": {
+                    "id": 1,
+                    "name": "Production MLflow",
+                    "kind": "mlflow",
+                    "is_demo": False,
+                },
+                "remedy": {
+                    "text": "Set the tag owner to a person.",
+                    "code": "client.set_model_version_tag("
+                    '"credit-scoring", "3", "owner", "<person>")',
+                },
+                "controls": ["EUAIA-26"],
+                "rule_version": 1,
+                "opened_at": "2026-11-20T08:00:00Z",
+                "reopened_at": None,
+                "closed_at": None,
+                "unknown_since": None,
+            },
+        )
+    ]
+)
+class GapSerializer(serializers.ModelSerializer[Gap]):
+    """A rule that a model version, or a source, does not meet."""
+
+    title = serializers.CharField(help_text="Of the rule.")
+    severity = SeverityField()
+    gate = serializers.ChoiceField(choices=GATES, source="entry.gate", default=None)
+    model_version = VersionReference(
+        source="version", allow_null=True, help_text="Null where a source is judged."
+    )
+    source = serializers.SerializerMethodField()  # type: ignore[assignment]  # not Field.source
+    remedy = RemedySerializer(allow_null=True)
+    controls = serializers.ListField(
+        child=serializers.CharField(),
+        source="entry.controls",
+        default=list,
+        help_text="What a pass would be evidence for.",
+    )
+
+    class Meta:
+        model = Gap
+        fields: tuple[str, ...] = (
+            "id",
+            "rule_id",
+            "title",
+            "kind",
+            "severity",
+            "gate",
+            "status",
+            "detail",
+            "model_version",
+            "source",
+            "remedy",
+            "controls",
+            "rule_version",
+            "opened_at",
+            "reopened_at",
+            "closed_at",
+            "unknown_since",
+        )
+        read_only_fields: tuple[str, ...] = fields
+
+    @extend_schema_field(SourceReference)
+    def get_source(self, gap: Gap) -> Any:
+        return SourceReference(gap.version.source if gap.version else gap.source).data
+
+
+class ResultSerializer(serializers.Serializer[Any]):
+    """The latest answer of a rule, and what it answered on."""
+
+    rule_id = serializers.CharField()
+    title = serializers.CharField()
+    verdict = serializers.ChoiceField(choices=VERDICTS)
+    detail = serializers.CharField()
+    inputs = serializers.DictField(help_text="The facts that the rule saw.")
+    thresholds = serializers.DictField(child=serializers.FloatField())
+    version = serializers.IntegerField(help_text="Of the rule.")
+    since = serializers.DateTimeField(help_text="When the verdict became what it is.")
+
+
+def results_of(evaluation: Evaluation | None) -> list[dict[str, Any]]:
+    """Return the latest result of every rule that was on, in the order of the rulebook."""
+    if evaluation is None:
+        return []
+    known = [rule.id for rule in rulebook if rule.id in evaluation.results]
+    gone = sorted(evaluation.results.keys() - set(known))
+    return [result_of(evaluation, rule_id) for rule_id in (*known, *gone)]
+
+
+def result_of(evaluation: Evaluation, rule_id: str) -> dict[str, Any]:
+    rule = rulebook.get(rule_id)
+    return {
+        "rule_id": rule_id,
+        "title": rule.entry.title if rule else rule_id,
+        "detail": "",
+        "inputs": {},
+        "thresholds": {},
+        **evaluation.results[rule_id],
+        "since": evaluation.since(rule_id),
+    }
+
+
+class GapChangeSerializer(serializers.ModelSerializer[ResultChange]):
+    """What happened to a gap after it was opened first."""
+
+    class Meta:
+        model = ResultChange
+        fields = ("at", "event", "before", "after", "detail")
+        read_only_fields = fields
+
+
+class GapDetailSerializer(GapSerializer):
+    result = serializers.SerializerMethodField(
+        help_text="What the rule said last; null where it is switched off."
+    )
+    changes = GapChangeSerializer(many=True)
+
+    class Meta(GapSerializer.Meta):
+        fields = (*GapSerializer.Meta.fields, "result", "changes")
+        read_only_fields = fields
+
+    @extend_schema_field(ResultSerializer(allow_null=True))
+    def get_result(self, gap: Gap) -> Any:
+        evaluation = getattr(gap.version or gap.source, "evaluation", None)
+        if evaluation is None or gap.rule_id not in evaluation.results:
+            return None
+        return ResultSerializer(result_of(evaluation, gap.rule_id)).data
+
+
+class GapFilter(PresenceFilter):
+    absent_since = "version__absent_since"
+
+    status = MultipleChoiceFilter(choices=Gap.Status.choices, distinct=False)
+    severity = TypedMultipleChoiceFilter(
+        choices=SEVERITIES,
+        coerce=lambda name: Severity[name.upper()],
+        distinct=False,
+    )
+    kind = ChoiceFilter(choices=Gap.Kind.choices)
+    rule_id = CharFilter("rule_id")
+    model_version = IdFilter("version")
+    registered_model = IdFilter("version__registered_model")
+    model_name = CharFilter("version__registered_model__name", label="The whole name.")
+    source = IdFilter(
+        "source", method="filter_source", label="Of the version, or judged itself."
+    )
+    lifecycle_stage = MultipleChoiceFilter(
+        "version__lifecycle_stage",
+        choices=[(stage.value, stage.value) for stage in Stage],
+        distinct=False,
+    )
+    owner = CharFilter("version__owner", "iexact")
+    cannot_be_checked = FlagFilter("unknown_since", "isnull", exclude=True)
+    opened_since = IsoDateTimeFilter("opened_at", "gte")
+
+    def filter_source(
+        self, queryset: QuerySet[Gap], name: str, value: int
+    ) -> QuerySet[Gap]:
+        return queryset.filter(Q(source=value) | Q(version__source=value))
+
+
+class GapViewSet(ReadOnlyTenantViewSet[Gap]):
+    """The gaps, open and closed, worst first."""
+
+    queryset = Gap.objects.select_related(
+        "source", "version__source", "version__registered_model"
+    ).defer(*(f"version__{name}" for name in DOCUMENTS))
+    filterset_class = GapFilter
+    search_fields = ("rule_id", "detail", "version__registered_model__name")
+    ordering_fields: ClassVar = {
+        "severity": "severity",
+        "opened_at": "opened_at",
+        "closed_at": "closed_at",
+        "rule_id": "rule_id",
+        "model_name": "version__registered_model__name",
+    }
+    ordering = ("-severity", "opened_at")
+
+    def get_queryset(self) -> QuerySet[Gap]:
+        gaps = super().get_queryset()
+        if self.action == "retrieve":
+            return gaps.prefetch_related(
+                "version__evaluation", "source__evaluation", "changes"
+            )
+        return gaps
+
+    def get_serializer_class(self) -> type[GapSerializer]:
+        return GapDetailSerializer if self.action == "retrieve" else GapSerializer
+
+
+class RuleSerializer(serializers.Serializer[Rule]):
+    """A rule: what it demands, how grave a miss is, and how it is put right."""
+
+    id = serializers.CharField(source="entry.id")
+    title = serializers.CharField(source="entry.title")
+    severity = SeverityField(source="entry.severity")
+    gate = serializers.ChoiceField(choices=GATES, source="entry.gate")
+    kind = serializers.ChoiceField(choices=KINDS, source="entry.kind")
+    check = serializers.CharField(source="entry.check", help_text="What is demanded.")
+    when = serializers.CharField(source="entry.when", help_text="Of which versions.")
+    fix = serializers.CharField(
+        source="entry.fix", help_text="How a miss is put right."
+    )
+    controls = serializers.ListField(
+        child=serializers.CharField(),
+        source="entry.controls",
+        help_text="What a pass is evidence for.",
+    )
+    packs = serializers.ListField(child=serializers.CharField(), source="entry.packs")
+    is_switched_on = serializers.SerializerMethodField()
+    reads = serializers.ListField(
+        child=serializers.CharField(), help_text="The facts that it reads."
+    )
+    thresholds = serializers.SerializerMethodField()
+    origin = serializers.CharField(source="entry.origin")
+    doubt = serializers.CharField(source="entry.doubt")
+    version = serializers.IntegerField(source="entry.version")
+
+    def get_is_switched_on(self, rule: Rule) -> bool:
+        return rule in rulebook.switched_on(PACKS)
+
+    def get_thresholds(self, rule: Rule) -> dict[str, float]:
+        known = parameters()
+        return {name: known[name] for name in rule.thresholds}
+
+
+RULE_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="VW-PRIV-001")
+
+
+class RuleViewSet(GenericViewSet[Any]):
+    """The rules that have code, in the order of the catalogue."""
+
+    queryset = Gap.objects.none()  # rules are code and data files, not rows
+    serializer_class = RuleSerializer
+    metadata_class = None
+    lookup_value_regex = "[^/]+"
+
+    def list(self, request: Request) -> Response:
+        rules = self.paginate_queryset(self._rules())
+        return self.get_paginated_response(self.get_serializer(rules, many=True).data)
+
+    @extend_schema(parameters=[RULE_ID])
+    def retrieve(self, request: Request, pk: str) -> Response:
+        for rule in self._rules():
+            if rule.id == pk:
+                return Response(self.get_serializer(rule).data)
+        raise Http404
+
+    def _rules(self) -> Any:
+        return self.filter_queryset(list(rulebook))  # type: ignore[arg-type]  # no rows
