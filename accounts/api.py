@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
@@ -237,7 +238,7 @@ class MeViewSet(viewsets.GenericViewSet[Membership]):
     pagination_class = None
     filter_backends = ()
 
-    @extend_schema(responses=MeSerializer)
+    @extend_schema(responses=forced_singular_serializer(MeSerializer))  # type: ignore[no-untyped-call]
     def list(self, request: Request) -> Response:
         acting = tenancy.current() or tenancy.Acting()
         membership = Membership.objects.select_related("organization").get(

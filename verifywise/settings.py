@@ -197,9 +197,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ("accounts.permissions.MemberPermission",),
     "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
     "DEFAULT_PARSER_CLASSES": ("rest_framework.parsers.JSONParser",),
+    "URL_FORMAT_OVERRIDE": None,  # ?format= would be a 404: Accept is for that
     "DEFAULT_FILTER_BACKENDS": (
         "verifywise.parameters.KnownParameters",  # first: it refuses what follows it
-        "django_filters.rest_framework.DjangoFilterBackend",
+        "verifywise.parameters.Filters",
         "verifywise.parameters.Search",
         "verifywise.parameters.Ordering",
     ),
@@ -223,11 +224,27 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "VerifyWise",
     "DESCRIPTION": "The governance layer over MLflow.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/",
+    "SERVE_PERMISSIONS": ["accounts.permissions.MemberPermission"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "verifywise.openapi.say_null",
+        "verifywise.openapi.declare_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "GapKind": "compliance.models.Gap.Kind",
+        "GapStatus": "compliance.models.Gap.Status",
+        "LifecycleStage": "inventory.models.registry.STAGES",
+        "RuleKind": "compliance.api.KINDS",
+        "SourceKind": "inventory.models.Source.Kind",
+        "SyncRunStatus": "mlflow_sync.models.SyncRun.Status",
+        "Verdict": "compliance.models.VERDICTS",
+    },
 }
 
 # Background work: jobs carry ids, are idempotent and count their own attempts.

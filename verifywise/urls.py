@@ -23,3 +23,9 @@ urlpatterns = [
     path("api/", include(api.urlpatterns)),
     path("healthz", health.healthz, name="healthz"),
 ]
+
+# Below /api/ in the API's words, elsewhere in Django's.
+handler400 = "verifywise.problems.bad_request"
+handler403 = "verifywise.problems.permission_denied"
+handler404 = "verifywise.problems.not_found"
+handler500 = "verifywise.problems.server_error"

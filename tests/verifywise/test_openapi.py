@@ -1,0 +1,144 @@
+"""The schema, its pages, and what is written about them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
+
+from accounts import tenancy
+from accounts.models import User
+from inventory.models import ModelVersion, Source
+from tests.callers import PROBLEM, Caller, calling, with_token
+from tests.conftest import signed_in
+from tests.rows import (
+    a_gap,
+    a_model,
+    a_server,
+    a_sync,
+    a_version,
+    an_evaluation,
+)
+from verifywise.api import ROUTES
+
+DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+
+LISTS = tuple(prefix for prefix, viewset in ROUTES if hasattr(viewset, "list"))
+PAGED = tuple(path for path in LISTS if path != "me")
+
+
+@pytest.fixture
+def alices(alice: User) -> Caller:
+    return calling(alice)
+
+
+@pytest.fixture
+def version(source: Source) -> ModelVersion:
+    return a_version(a_model(source))
+
+
+def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
+    call_command(
+        "spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "schema")
+    )
+    schema = yaml.safe_load((tmp_path / "schema").read_text())
+
+    prefixes = {path.split("/")[2] for path in schema["paths"]}
+    assert prefixes == {prefix for prefix, _ in ROUTES}
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            problems = {code for code in operation["responses"] if code >= "400"}
+            assert {"400", "401", "403", "406"} <= problems
+            for code in problems:
+                (kind,) = operation["responses"][code]["content"]
+                assert kind == PROBLEM
+    sync = schema["paths"]["/api/tracking-servers/{id}/sync/"]["post"]["responses"]
+    assert {"202", "404", "409", "415"} <= set(sync)
+    assert schema["components"]["securitySchemes"].keys() == {"session", "token"}
+
+
+def test_the_schema_shows_no_credential_in_answers(alice: User) -> None:
+    schema = yaml.safe_load(signed_in(alice).get("/api/schema/").content)
+
+    server = schema["components"]["schemas"]["TrackingServer"]["properties"]
+    assert server["password"]["writeOnly"] is server["token"]["writeOnly"] is True
+    assert {"username", "headers"} <= set(server)
+
+
+READ = (
+    "registered-models/{registered-models}/",
+    "modelInventory/{modelInventory}/",
+    "modelInventory/{modelInventory}/results/",
+    "model-inventory-change-history/{modelInventory}/",
+    "gaps/{gaps}/",
+    "rules/{rules}/",
+    "sources/{sources}/",
+    "tracking-servers/{tracking-servers}/",
+    "sync-runs/{sync-runs}/",
+    "sync-runs/{sync-runs}/failures/",
+)
+
+
+@pytest.mark.parametrize("path", [*(f"{prefix}/" for prefix in LISTS), *READ])
+def test_what_is_told_is_what_the_schema_describes(
+    path: str, alices: Caller, in_acme: tenancy.Acting, source: Source
+) -> None:
+    version = a_version(
+        a_model(source),
+        metrics={"auc": 0.9},
+        governance={"code_dirty": True, "jurisdictions": ["EU"]},
+        provenance={"owner": {"source": "run tag", "key": "owner"}},
+        others={"owner": [["eve", {"source": "run info"}]]},
+        artifact_manifest=[{"path": "MLmodel", "size": 812}],
+        incomplete={"run": "It was deleted."},
+    )
+    an_evaluation(version, results={"VW-INV-001": {"verdict": "fail", "version": 1}})
+    run = a_sync(a_server(source))
+    ids = {
+        "registered-models": version.registered_model_id,
+        "modelInventory": version.pk,
+        "gaps": a_gap(version).pk,
+        "rules": "VW-INV-001",
+        "sources": source.pk,
+        "tracking-servers": run.server_id,
+        "sync-runs": run.pk,
+    }
+    with_token(alices.user)
+    schema = yaml.safe_load(alices.client.get("/api/schema/").content)
+    described = f"/api/{re.sub('{[^}]+}', '{id}', path)}"
+    answer = schema["paths"][described]["get"]["responses"]["200"]
+
+    status, body = alices.get(path.format(**ids))
+
+    assert status == 200
+    closed = _closed({**answer["content"]["application/json"]["schema"], **schema})
+    jsonschema.Draft202012Validator(closed).validate(body)
+
+
+def _closed(schema: Any) -> Any:
+    """Let a schema refuse what it does not describe."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _closed(value) for key, value in schema.items()}
+    if isinstance(found.get("properties"), dict):
+        found.setdefault("additionalProperties", False)
+    return found
+
+
+def test_the_pages_want_a_sign_in(client: Client, alice: User) -> None:
+    assert client.get("/api/docs/")["Location"].endswith("?next=/api/docs/")
+    assert signed_in(alice).get("/api/docs/").status_code == 200
+
+
+def test_the_document_lists_every_resource() -> None:
+    rows = re.findall(r"^\| `/api/([\w-]+)/", DOCS.read_text(), re.MULTILINE)
+
+    assert rows == [prefix for prefix, _ in ROUTES]
