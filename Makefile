@@ -30,8 +30,7 @@ demo: install  ## sample MLflow servers, synced, and the console at PORT
 	@exec $(BIN)/python -m verifywise.demo.serve
 
 run: install  ## the console and a worker, with your own data under DATA_DIR
-	@$(BIN)/python manage.py migrate --verbosity 0
-	@exec $(BIN)/python manage.py serve
+	@exec $(BIN)/python -m verifywise.serve
 
 test: install  ## all tests
 	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto $(ARGS)

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import sys
 
 from verifywise.demo.cases import ORGANIZATIONS
 from verifywise.demo.models import Organization
-from verifywise.demo.programs import DemoError, wait_until_answering
-from verifywise.demo.site import HOST, Site
+from verifywise.demo.site import Site
+from verifywise.programs import (
+    HOST,
+    ProgramError,
+    run_until_told,
+    say,
+    wait_until_answering,
+)
 
 SYNC_PARTIAL = 3  # exit code of `manage.py sync` when some section could not be read
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def serve(site: Site) -> None:
-    """Run the demo until cancelled. Raises DemoErrors in an ExceptionGroup."""
+    """Run the demo until cancelled. Raises ProgramErrors in an ExceptionGroup."""
     async with asyncio.TaskGroup() as running:
-        _say("Starting two MLflow servers and the database …")
+        say("Starting two MLflow servers and the database …")
         async with asyncio.TaskGroup() as preparing:
             for organization, port in site.servers():
                 _forget_unfinished(site, organization)
@@ -37,17 +41,17 @@ async def serve(site: Site) -> None:
         )
         await site.command("demo_setup", *servers).run()
 
-        _say("Reading what is on them, and judging it …")
+        say("Reading what is on them, and judging it …")
         async with asyncio.TaskGroup() as reading:
             for slug in (organization.slug for organization in ORGANIZATIONS):
                 sync = site.command("sync", "--organization", slug, log=f"sync-{slug}")
                 reading.create_task(sync.run(expected=(0, SYNC_PARTIAL)))
 
-        _say("Starting the console and a worker …")
+        say("Starting the console and a worker …")
         running.create_task(site.console().keep_running())
         running.create_task(site.command("qcluster").keep_running())
         await wait_until_answering("The console", port=site.port, path="/healthz")
-        _say(_welcome(site))
+        say(_welcome(site))
 
 
 def _forget_unfinished(site: Site, organization: Organization) -> None:
@@ -62,7 +66,7 @@ async def _fill(site: Site, organization: Organization, *, port: int) -> None:
     await wait_until_answering(organization.server, port=port, path="/health")
     filled = site.mlflow_folder(organization) / "filled"
     if not filled.exists():
-        _say(f"Training and logging the models of {organization.name} …")
+        say(f"Training and logging the models of {organization.name} …")
         await site.seeder(organization, port=port).run()
         filled.touch()
 
@@ -79,46 +83,15 @@ def _welcome(site: Site) -> str:
     return "\n".join(lines)
 
 
-async def _serve_until_told(site: Site) -> None:
-    serving = asyncio.ensure_future(serve(site))
-    was_told = False
-
-    def stop() -> None:
-        nonlocal was_told
-        if not was_told:  # once is enough: all programs are being asked to end
-            was_told = True
-            serving.cancel()
-            _say("\nStopping …")
-
-    for ending in ENDINGS:
-        asyncio.get_running_loop().add_signal_handler(ending, stop)
-    try:
-        await serving
-    except asyncio.CancelledError:
-        _say("Stopped. `make demo` goes on from here.")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def main() -> None:
-    failure: BaseException | None = None
     try:
         site = Site.from_environment()
         with site.taken():
-            asyncio.run(_serve_until_told(site))
-    except* DemoError as failures:
-        failure = _first(failures)
-    if failure:
-        sys.exit(str(failure))
+            run_until_told(
+                lambda: serve(site), goodbye="Stopped. `make demo` goes on from here."
+            )
+    except ProgramError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +13,16 @@ from pathlib import Path
 
 from verifywise.demo.cases import ORGANIZATIONS
 from verifywise.demo.models import Organization
-from verifywise.demo.programs import DemoError, Program
+from verifywise.programs import (
+    HOST,
+    PORTS,
+    Program,
+    ProgramError,
+    free_port_or_reason,
+    port_of,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
-PORTS = range(1, 65_535)  # one less than there are: MLflow takes two in a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +35,17 @@ class Site:
 
     @classmethod
     def from_environment(cls) -> Site:
-        """Read PORT, MLFLOW_PORT and DATA_DIR. Raises DemoError, naming the variable."""
+        """Read PORT, MLFLOW_PORT and DATA_DIR. Raises ProgramError, naming the variable."""
         data = Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser().absolute()
         site = cls(
             data=data,
-            port=_port("PORT", default=8000),
-            mlflow_port=_port("MLFLOW_PORT", default=5050),
+            port=port_of("PORT", default=8000),
+            mlflow_port=port_of("MLFLOW_PORT", default=5050),
         )
         try:
             (site.folder / "logs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DemoError(
+            raise ProgramError(
                 f"DATA_DIR is {data}, which cannot be used: {error.strerror}."
             ) from None
         return site
@@ -52,12 +56,12 @@ class Site:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold the site for this process alone. Raises DemoError, naming the variable."""
+        """Hold the site for this process alone. Raises ProgramError, naming the variable."""
         with (self.folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise DemoError(
+                raise ProgramError(
                     f"A demo runs from {self.data} already: stop it, or set DATA_DIR."
                 ) from None
             self._check_ports()
@@ -68,14 +72,14 @@ class Site:
         for _, port in self.servers():
             wanted.append(("MLFLOW_PORT", self.mlflow_port, port))
             if port == self.port:
-                raise DemoError(
+                raise ProgramError(
                     f"PORT and MLFLOW_PORT both ask for port {port}: the demo takes "
                     f"MLFLOW_PORT and the next one. Set one of them to another."
                 )
         for variable, value, port in wanted:
-            if trouble := _trouble(port):
+            if trouble := free_port_or_reason(port):
                 other = value + 1000 if value < PORTS.stop - 1000 else value - 1000
-                raise DemoError(
+                raise ProgramError(
                     f"Port {port} cannot be used: {trouble}. Set {variable} to another, "
                     f"as in `make demo {variable}={other}`."
                 )
@@ -167,23 +171,3 @@ class Site:
             "NO_PROXY": HOST,
             "no_proxy": HOST,
         }
-
-
-def _port(variable: str, *, default: int) -> int:
-    told = os.environ.get(variable) or str(default)
-    if not told.isdecimal() or int(told) not in PORTS:
-        raise DemoError(
-            f"{variable} is “{told}”, which is no port from 1 to {PORTS[-1]}."
-        )
-    return int(told)
-
-
-def _trouble(port: int) -> str:
-    """Return why nothing can listen on a port, "" if something can."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
-    return ""
