@@ -69,6 +69,7 @@ def console(folder: Path) -> Iterator[str]:
             [
                 *(sys.executable, "-m", "gunicorn", "--no-control-socket"),
                 *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"),
+                *("--graceful-timeout", "1"),
                 "verifywise.wsgi",
             ],
             cwd=ROOT,
@@ -164,7 +165,7 @@ def test_from_sign_in_through_sync_now_to_a_gaps_remedy(
     page.get_by_role("link", name=name).click()
     page.get_by_role("link", name="version 1").first.click()
     gap = page.locator("#VW-PRIV-001")
-    if not gap.get_attribute("open"):
+    if gap.get_attribute("open") is None:
         gap.locator("summary").click()
     remedy = gap.locator("pre")
     expect(remedy).to_contain_text("set_model_version_tag")
