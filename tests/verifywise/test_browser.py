@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.db import connection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from accounts import tenancy
@@ -58,6 +59,7 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+        connection.close()  # inside the loop Django opens one of its own
 
 
 @contextmanager
