@@ -8,7 +8,10 @@ that somebody else added and nobody has signed in to is then not accepted
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.auth.views import PasswordResetConfirmView
@@ -17,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse, reverse_lazy
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from unfold.widgets import INPUT_CLASSES
 
 from accounts import signing_in
 from accounts.models import Organization, User
@@ -52,12 +56,24 @@ def mail(user: User, organization: Organization, link: str) -> None:
     )
 
 
+class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg] # not at runtime
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = " ".join(INPUT_CLASSES)
+
+
 class ChoosePassword(PasswordResetConfirmView):
     """Where the link leads: two fields and a button."""
 
     template_name = "accounts/choose_password.html"
+    form_class = NewPasswordForm
     title = "Choose your password"
     success_url = reverse_lazy("admin:index")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        site = admin.site.each_context(self.request)
+        return site | super().get_context_data(**kwargs)
 
     def form_valid(self, form: SetPasswordForm[User]) -> HttpResponse:
         response = super().form_valid(form)

@@ -104,9 +104,10 @@ class Membership(TenantModel):
     user = models.ForeignKey(User, models.PROTECT, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role)
 
-    created_at = models.DateTimeField(default=now, editable=False)
+    created_at = models.DateTimeField("member since", default=now, editable=False)
 
     class Meta:
+        verbose_name = "member"
         ordering = ("user__email",)
         constraints = (
             TenantPolicy(name="tenant_accounts_membership", own_rows=True),
@@ -144,6 +145,7 @@ class ApiToken(AbstractAuthToken):
     objects: ClassVar[AuthTokenManager[Self]] = AuthTokenManager()
 
     class Meta:
+        verbose_name = "API token"
         ordering = ("created",)
         constraints = (
             models.UniqueConstraint(
@@ -167,7 +169,7 @@ class AuditEvent(TenantModel):
     Written by `accounts.audit` only.
     """
 
-    sequence = models.PositiveBigIntegerField(help_text="Gap-free per organization.")
+    sequence = models.PositiveBigIntegerField("number")
     at = models.DateTimeField("time")
     actor = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, related_name="+"

@@ -96,6 +96,12 @@ class MembershipAdmin(RecordedByAct, TenantAdmin[Membership]):
     def shown_sign_in(self, membership: Membership) -> str:
         return markup.moment(membership.user.last_login)
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def response_add(
         self, request: HttpRequest, obj: Membership, post_url_continue: Any = None
     ) -> HttpResponse:

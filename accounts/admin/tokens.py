@@ -75,6 +75,12 @@ class ApiTokenAdmin(RecordedByAct, TenantAdmin[ApiToken]):
             return markup.chip("expired", "weak", title=markup.exact(token.expiry))
         return markup.moment(token.expiry)
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def response_add(
         self, request: HttpRequest, obj: ApiToken, post_url_continue: Any = None
     ) -> HttpResponse:

@@ -56,7 +56,14 @@ class ActorFilter(ChoiceFilter):
 @admin.register(AuditEvent)
 class AuditEventAdmin(TenantAdmin[AuditEvent]):
     permissions: ClassVar = {"view": Permission.READ_TRAIL}
-    list_display = ("sequence", "shown_time", "shown_actor", "action", "shown_object")
+    list_display = (
+        "sequence",
+        "shown_time",
+        "shown_actor",
+        "action",
+        "shown_object",
+        "shown_reason",
+    )
     list_display_links = ("sequence", "shown_time")
     list_filter = (ActionFilter, ActorFilter)
     date_hierarchy = "at"
@@ -99,8 +106,19 @@ class AuditEventAdmin(TenantAdmin[AuditEvent]):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         about = [request.GET.get(name, "") for name in ("object_type", "object_id")]
-        told = {"subtitle": f"Only about {' '.join(about)}"} if all(about) else {}
-        return super().changelist_view(request, told | (extra_context or {}))
+        title = f"Audit trail of {' '.join(about)}" if all(about) else "Audit trail"
+        told = {"title": title} | (extra_context or {})
+        return super().changelist_view(request, told)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        told = {"title": "Audit event", "show_history": False} | (extra_context or {})
+        return super().change_view(request, object_id, form_url, told)
 
     @action(description="Verify the trail", url_path="verify", permissions=["view"])
     def verify(self, request: MemberRequest) -> HttpResponse:
@@ -130,6 +148,10 @@ class AuditEventAdmin(TenantAdmin[AuditEvent]):
             return markup.link(reverse(page, args=[event.object_id]), label)
         except NoReverseMatch:  # it has no page of its own
             return format_html("{}", label)
+
+    @admin.display(description="reason")
+    def shown_reason(self, event: AuditEvent) -> SafeString:
+        return markup.folded(event.reason)
 
     @admin.display(description="changes")
     def shown_changes(self, event: AuditEvent) -> SafeString:

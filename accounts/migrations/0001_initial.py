@@ -52,11 +52,12 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('role', models.CharField(choices=[('administrator', 'Administrator'), ('compliance_officer', 'Compliance officer'), ('senior_engineer', 'Senior engineer'), ('ml_engineer', 'ML engineer'), ('editor', 'Editor'), ('auditor', 'Auditor')], max_length=20)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='member since')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
                 ('organization', models.ForeignKey(default=accounts.tenancy.current_organization_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization')),
             ],
             options={
+                'verbose_name': 'member',
                 'ordering': ('user__email',),
                 'constraints': [accounts.walls.TenantPolicy(name='tenant_accounts_membership', own_rows=True), models.UniqueConstraint(fields=('organization', 'id'), name='key_accounts_membership'), models.UniqueConstraint(fields=('organization', 'user'), name='one_membership_per_user', violation_error_message='This person is a member already.'), models.CheckConstraint(condition=models.Q(('role__in', ['administrator', 'compliance_officer', 'senior_engineer', 'ml_engineer', 'editor', 'auditor'])), name='membership_role_known')],
             },
@@ -65,7 +66,7 @@ class Migration(migrations.Migration):
             name='AuditEvent',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.PositiveBigIntegerField(help_text='Gap-free per organization.')),
+                ('sequence', models.PositiveBigIntegerField(verbose_name='number')),
                 ('at', models.DateTimeField(verbose_name='time')),
                 ('actor_name', models.CharField(max_length=254)),
                 ('actor_role', models.CharField(blank=True, max_length=20)),
@@ -119,6 +120,7 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization')),
             ],
             options={
+                'verbose_name': 'API token',
                 'ordering': ('created',),
                 'constraints': [models.UniqueConstraint(fields=('organization', 'user', 'name'), name='token_name_is_unique')],
             },
