@@ -222,8 +222,14 @@ MIGRATION_MODULES = {
 }  # its own table is not used, and would not be made well
 SPECTACULAR_SETTINGS = {
     "TITLE": "VerifyWise",
-    "DESCRIPTION": "The governance layer over MLflow.",
+    "DESCRIPTION": (
+        "What the console shows and does, for programs. Sign in with a session of the "
+        "console or an API token (`Authorization: Bearer vw_…`). Lists have pages, "
+        "filters, search and ordering; a parameter that is not known is refused. "
+        "Errors are problem details (RFC 9457)."
+    ),
     "VERSION": "1",
+    "SORT_OPERATIONS": False,  # in the order of verifywise.api.ROUTES
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
