@@ -170,7 +170,6 @@ USE_I18N = True
 # Pages and what browsers may load for them; nothing comes from another host
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = (BASE_DIR / "templates" / "static",)
 WHITENOISE_USE_FINDERS = True  # no build step: files are served from where they are
 CONTENT_SECURITY_POLICY = {
