@@ -7,35 +7,30 @@ fingerprint of what they were made from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
-from accounts.tenancy import current_organization_id
+from django.utils.timezone import now
+
 from inventory.models import (
     Experiment,
-    Ingested,
     LifecycleEvent,
     ModelVersion,
     Perishable,
     RegisteredModel,
     Run,
     Source,
-    known_fields,
 )
 from inventory.records import (
     CANONICAL_FIELDS,
     ExperimentRecord,
     ModelRecord,
-    Redaction,
     RunRecord,
-    Told,
     VersionRecord,
 )
-
-Row = TypeVar("Row", bound=Ingested)
-BATCH = 500
+from inventory.writing import StoreReport, plain, write, write_history
 
 _RUN_FIELDS = (
     "experiment_id", "name", "status", "lifecycle_stage", "user_id", "started_at",
@@ -63,54 +58,49 @@ _VERSION_FIELDS = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class StoreReport:
-    """What storing a chunk did."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    moved: list[str] = field(default_factory=list)  # lifecycle changes, in words
+Key = TypeVar("Key", bound=Hashable)
 
 
-def plain(value: Any) -> Any:
-    """Return a record's value as JSON columns hold it."""
-    if isinstance(value, Told):
-        told = {"source": value.source, "key": value.key}
-        if value.weak:
-            told["weak"] = True
-        return told | ({"raw": value.raw} if value.raw else {})
-    if isinstance(value, Redaction):
-        return asdict(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return value
+class Identified(Protocol):
+    """What is told by one name more than once, and told apart by its creation time."""
+
+    @property
+    def created_at(self) -> datetime | None: ...
+    @property
+    def absent_since(self) -> datetime | None: ...
+
+
+Known = TypeVar("Known", bound=Identified)
+Perished = TypeVar("Perished", RegisteredModel, ModelVersion)
+
+
+def meant(rows: Iterable[Known], created_at: datetime | None) -> Known | None:
+    """Return the one of the rows of one name that was made at that time, if any.
+
+    The present one before absent ones; a time that was never told tells nothing apart.
+    """
+    made_then = [row for row in rows if _same_moment(row.created_at, created_at)]
+    return min(made_then, key=lambda row: row.absent_since is not None, default=None)
 
 
 def store_models(
     source: Source, records: Sequence[ModelRecord], *, at: datetime
 ) -> dict[str, RegisteredModel]:
-    """Write registered models; return the present rows by name.
+    """Write registered models; return their rows by name.
 
     A name whose creation time differs is another model that took the name: the row
-    before it becomes absent, with its versions, and keeps its history.
+    before it becomes absent, with its versions, and keeps its history. A model that
+    was absent and is told again is the row it was.
     """
-    rows = {
-        row.name: row
-        for row in RegisteredModel.objects.present().filter(
-            source=source, name__in=[record.name for record in records]
-        )
-    }
-    usurped = [
-        rows.pop(record.name)
-        for record in records
-        if record.name in rows
-        and not _same_moment(rows[record.name].created_at, record.created_at)
-    ]
+    known = defaultdict(list)
+    for row in RegisteredModel.objects.filter(
+        source=source, name__in=[record.name for record in records]
+    ).order_by("-id"):
+        known[row.name].append(row)
+    told = {record.name: record.created_at for record in records}
+    rows, usurped = _recognized(known, told)
     mark_models_absent(usurped, at=at)
-    _write(
+    write(
         RegisteredModel,
         source,
         ((record.name, record, _MODEL_FIELDS, {}) for record in records),
@@ -121,12 +111,18 @@ def store_models(
     return rows
 
 
-def rename_model(row: RegisteredModel, name: str, *, at: datetime) -> None:
-    """Give a model the name it has now; its versions, history and decisions stay."""
-    row.name, row.changed_at = name, at
-    row.save(update_fields=["name", "changed_at"])
-    versions = ModelVersion.objects.present().filter(registered_model=row)
-    versions.update(changed_at=at)  # no field of theirs: they are judged anew
+def rename_models(renamed: Sequence[tuple[RegisteredModel, str]]) -> None:
+    """Give models the names they have now; their versions, history and decisions stay.
+
+    Names may be swapped among them. `store_models` follows, and writes the history.
+    """
+    # One name is present once at any moment, even in the middle of a swap.
+    RegisteredModel.objects.filter(pk__in=[row.pk for row, _ in renamed]).update(
+        absent_since=now()
+    )
+    for row, name in renamed:
+        row.name, row.absent_since = name, None
+        RegisteredModel.objects.filter(pk=row.pk).update(name=name, absent_since=None)
 
 
 def store_experiments(
@@ -139,7 +135,7 @@ def store_experiments(
             experiment_id__in=[record.experiment_id for record in records],
         )
     }
-    _write(
+    write(
         Experiment,
         source,
         ((record.experiment_id, record, _EXPERIMENT_FIELDS, {}) for record in records),
@@ -157,7 +153,7 @@ def store_runs(
     at: datetime,
 ) -> None:
     """Write runs; `rows` holds those that are stored already, by run id, and grows."""
-    _write(
+    write(
         Run,
         source,
         ((record.run_id, record, _RUN_FIELDS, {}) for record in records),
@@ -173,25 +169,29 @@ def store_versions(
     *,
     models: Mapping[str, RegisteredModel],
     run_ids: Mapping[str, int],
-    rows: dict[tuple[str, int], ModelVersion],
+    rows: Iterable[ModelVersion],
     at: datetime,
     previous_sync: datetime | None,
 ) -> StoreReport:
     """Write versions and their lifecycle events.
 
-    `rows` holds the present versions of the chunk by (model name, number), `run_ids`
-    the keys of stored runs by MLflow's id. A record
-    whose creation time differs from its row's is a new version under an old number.
+    `rows` holds the versions known under the numbers of the chunk, absent ones too,
+    `run_ids` the keys of stored runs by MLflow's id. A record whose creation time
+    differs from its row's is a new version under an old number, and one that was
+    absent and is told again is the row it was.
     """
-    usurped = [
-        rows.pop((record.model_name, record.version_number))
+    names = {model.pk: name for name, model in models.items()}
+    known = defaultdict(list)
+    for row in rows:
+        known[names[row.registered_model_id], row.version_number].append(row)
+    told = {
+        (record.model_name, record.version_number): record.created_at
         for record in records
-        if (row := rows.get((record.model_name, record.version_number)))
-        and row.created_at != record.created_at
-    ]
+    }
+    present, usurped = _recognized(known, told)
     mark_versions_absent(usurped, at=at)
-    stages = {key: row.lifecycle_stage for key, row in rows.items()}
-    report = _write(
+    stages = {key: row.lifecycle_stage for key, row in present.items()}
+    report = write(
         ModelVersion,
         source,
         (
@@ -210,13 +210,13 @@ def store_versions(
             )
             for record in records
         ),
-        rows,
+        present,
         key=None,
         at=at,
     )
     events = [
         LifecycleEvent(
-            version=rows[key],
+            version=present[key],
             from_stage=stages.get(key, ""),
             to_stage=record.lifecycle_stage,
             told_by=str(record.provenance.get("lifecycle_stage", ""))[:300],
@@ -257,79 +257,27 @@ def _mark_absent(
     model._default_manager.filter(pk__in=[row.pk for row in rows]).update(
         absent_since=at, changed_at=at
     )
-    _history(model, rows, update=True)
+    write_history(model, rows, update=True)
+
+
+def _recognized(
+    known: Mapping[Key, Sequence[Perished]],
+    told: Mapping[Key, datetime | None],
+) -> tuple[dict[Key, Perished], list[Perished]]:
+    """Return the rows that are meant by what is told, and those whose place it takes."""
+    rows, usurped = {}, []
+    for key, created_at in told.items():
+        row = meant(known.get(key, ()), created_at)
+        if row is not None:
+            rows[key] = row
+        usurped += [
+            other
+            for other in known.get(key, ())
+            if other != row and not other.is_absent
+        ]
+    return rows, usurped
 
 
 def _same_moment(ours: datetime | None, theirs: datetime | None) -> bool:
     """Compare creation times; one that was never told tells nothing apart."""
     return ours is None or theirs is None or ours == theirs
-
-
-def _write(
-    model: type[Row],
-    source: Source,
-    told: Iterable[tuple[Any, Any, tuple[str, ...], dict[str, Any]]],
-    rows: dict[Any, Row],
-    *,
-    key: str | None,
-    at: datetime,
-) -> StoreReport:
-    """Insert or update what the fingerprints say has changed; `rows` is kept current."""
-    report = StoreReport()
-    new: list[Row] = []
-    changed: list[Row] = []
-    for identity, record, fields, more in told:
-        row = rows.get(identity)
-        if row is not None and row.fingerprint == record.fingerprint:
-            report.unchanged += 1
-            continue
-        if row is None:
-            row = model(
-                organization_id=current_organization_id(),
-                source=source,
-                first_seen_at=at,
-            )
-            if key:
-                setattr(row, key, identity)
-            rows[identity] = row
-            new.append(row)
-        else:
-            changed.append(row)
-        for name in fields:
-            setattr(row, name, plain(getattr(record, name)))
-        for name, value in more.items():
-            setattr(row, name, value)
-        if isinstance(row, ModelVersion):
-            row.known_fields = known_fields(row)
-        row.redactions = plain(record.redactions)
-        row.fingerprint, row.changed_at = record.fingerprint, at
-    model._default_manager.bulk_create(new, batch_size=BATCH)
-    if changed:
-        _update(model, changed)
-    _history(model, new, update=False)
-    _history(model, changed, update=True)
-    report.created, report.updated = len(new), len(changed)
-    return report
-
-
-def _update(model: type[Row], rows: list[Row]) -> None:
-    """Update whole rows by upsert, which is several times faster than bulk_update."""
-    names = [
-        column.name
-        for column in model._meta.concrete_fields
-        if column.name not in ("id", "organization", "source", "first_seen_at")
-    ]
-    model._default_manager.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["organization", "id"],
-        update_fields=names,
-        batch_size=BATCH,
-    )
-
-
-def _history(model: type[Any], rows: Sequence[Any], *, update: bool) -> None:
-    """Write the history rows that bulk operations leave out."""
-    manager: Callable[..., Any] | None = getattr(model, "history", None)
-    if manager is not None and rows:
-        model.history.bulk_history_create(rows, update=update, batch_size=BATCH)

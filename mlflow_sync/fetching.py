@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, Full, Queue
 from threading import Event, Thread
+from typing import Generic, TypeVar
 
-from mlflow_sync.client import Client
+from mlflow_sync.client import Client, Identity
 from mlflow_sync.exceptions import FailureKind, SyncError
+from mlflow_sync.normalize_text import clean_text
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,
     RunSnapshot,
     VersionSnapshot,
 )
+
+T = TypeVar("T")
 
 PAGES_AHEAD = 2
 VERSIONS_PER_PAGE = 300  # their runs fit into one request of a bearable size
@@ -58,14 +62,43 @@ class Versions:
     failure: str = ""
 
 
-Page = Models | ModelsEnd | Experiments | Versions
+Page = Identity | Models | ModelsEnd | Experiments | Versions
 
 
-def pages(client: Client, *, skip: int) -> Iterator[Page]:
-    """Yield the registry: all models, then experiments, then versions with runs.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far earlier slices came in the list of versions: how many, and to which."""
 
-    `skip` versions, which an earlier slice has stored, are listed without their runs.
+    count: int = 0
+    name: str = ""
+    version: str = ""
+
+    def after(self, version: VersionSnapshot) -> Place:
+        """Return the place behind one more version."""
+        return Place(self.count + 1, clean_text(version.name), version.version)
+
+    def rest_of(
+        self, page: list[VersionSnapshot], *, listed: int
+    ) -> list[VersionSnapshot] | None:
+        """Return what comes behind the place, of a page with `listed` versions before.
+
+        The last version is the better mark: what is deleted or made before it moves the
+        count. None where the whole page lies before the place.
+        """
+        for index, version in enumerate(page):
+            if (clean_text(version.name), version.version) == (self.name, self.version):
+                return page[index + 1 :]
+        if listed + len(page) <= self.count:
+            return None
+        return page[self.count - listed :]
+
+
+def pages(client: Client, *, place: Place) -> Iterator[Page]:
+    """Yield who answers, then all models, then experiments, then versions with runs.
+
+    Versions up to `place`, which an earlier slice has stored, are listed without runs.
     """
+    yield client.identify()
     for models in client.search_models():
         yield Models(models)
     yield ModelsEnd()
@@ -73,11 +106,13 @@ def pages(client: Client, *, skip: int) -> Iterator[Page]:
     for found in client.search_experiments():
         experiments.update(experiment.experiment_id for experiment in found)
         yield Experiments(found)
+    listed, is_behind = 0, not place.count
     for versions in client.search_versions(page_size=VERSIONS_PER_PAGE):
-        fresh = versions[skip:]
-        skip = max(0, skip - len(versions))
-        if fresh:
-            yield _with_runs(client, fresh, experiments)
+        rest = versions if is_behind else place.rest_of(versions, listed=listed)
+        listed += len(versions)
+        is_behind = rest is not None
+        if rest:
+            yield _with_runs(client, rest, experiments)
 
 
 def _with_runs(
@@ -93,56 +128,67 @@ def _with_runs(
     return Versions(versions, {run.run_id: run for run in runs})
 
 
-class Prefetched:
-    """Iterate over pages that a thread fetches ahead; `idle` is called while waiting.
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The last thing that a thread has to tell, with the error that ended it."""
 
-    An error of the thread is raised where its page would have come. Use as a context
-    manager: leaving it ends the thread.
+    error: Exception | None = None
+
+
+class Prefetched(Generic[T]):
+    """Iterate over what a thread fetches ahead; `idle` is called while waiting.
+
+    An error of the thread is raised where its item would have come. Use as a context
+    manager: leaving it ends the thread, once the request that it is in has ended.
     """
 
-    def __init__(self, source: Iterator[Page], *, idle: Callable[[], None]) -> None:
+    def __init__(self, source: Iterator[T], *, idle: Callable[[], None]) -> None:
         self._source = source
         self._idle = idle
-        self._queue: Queue[Page | Exception | None] = Queue(PAGES_AHEAD)
+        self._queue: Queue[T | _End] = Queue(PAGES_AHEAD)
         self._unwanted = Event()
         self._thread = Thread(target=self._fetch, name="fetch", daemon=True)
 
-    def __enter__(self) -> Prefetched:
+    def __enter__(self) -> Prefetched[T]:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._unwanted.set()
-        self._thread.join()
+        self._thread.join(PATIENCE)
+        while self._thread.is_alive():
+            self._idle()
+            self._thread.join(PATIENCE)
 
-    def __iter__(self) -> Iterator[Page]:
+    def __iter__(self) -> Iterator[T]:
         while True:
             try:
-                page = self._queue.get(timeout=PATIENCE)
+                item = self._queue.get(timeout=PATIENCE)
             except Empty:
                 self._idle()
                 continue
-            if page is None:
+            if not isinstance(item, _End):
+                yield item
+            elif item.error:
+                raise item.error
+            else:
                 return
-            if isinstance(page, Exception):
-                raise page
-            yield page
 
     def _fetch(self) -> None:
-        last: Exception | None = None
+        end = _End()
         try:
-            for page in self._source:
-                if not self._put(page):
+            for item in self._source:
+                if not self._put(item):
                     return
         except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
-            last = error
-        self._put(last)
+            end = _End(error)
+        self._put(end)
 
-    def _put(self, page: Page | Exception | None) -> bool:
-        """Queue a page; return False when nobody wants it any more."""
+    def _put(self, item: T | _End) -> bool:
+        """Queue an item; return False when nobody wants it any more."""
         while not self._unwanted.is_set():
             try:
-                self._queue.put(page, timeout=0.2)
+                self._queue.put(item, timeout=0.2)
             except Full:
                 continue
             return True

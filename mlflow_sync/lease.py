@@ -1,7 +1,9 @@
 """Who works on a sync run: claimed before the work, alive while it beats, then closed.
 
 Each function is a short transaction of its own, so that progress shows at once and a
-killed worker leaves a row that tells what happened.
+killed worker leaves a row that tells what happened. The last beat is the proof that the
+run is still this worker's: who was silent for too long, and was taken for dead, finds
+another beat there, or the run closed, and stops.
 """
 
 from __future__ import annotations
@@ -18,11 +20,16 @@ from mlflow_sync.models import SyncRun
 MAX_ATTEMPTS = 3
 
 
+class LeaseLost(Exception):
+    """The run was closed, or given to another worker, while this one worked on it."""
+
+
 def claim(organization: Organization, run_id: int) -> SyncRun | None:
     """Take a queued run, or the next slice of one, and count the attempt.
 
     Returns None where there is nothing to do: it is over, or another worker has it.
-    A run that was begun so often without getting anywhere is closed as failed.
+    A run that was begun so often without getting anywhere is closed as failed, and so
+    is one that nobody wants any more.
     """
     with tenancy.acting_for(organization, origin="sync"):
         run = (
@@ -34,8 +41,11 @@ def claim(organization: Organization, run_id: int) -> SyncRun | None:
             return None
         if run.status == SyncRun.Status.RUNNING and not run.is_abandoned:
             return None
+        if unwanted := _why_unwanted(organization, run):
+            close(run, SyncRun.Status.FAILED, error=unwanted, kind="unwanted")
+            return None
         if run.attempts >= MAX_ATTEMPTS:
-            _close(
+            close(
                 run,
                 SyncRun.Status.FAILED,
                 error=f"The sync was begun {run.attempts} times, and its worker "
@@ -51,13 +61,39 @@ def claim(organization: Organization, run_id: int) -> SyncRun | None:
         return run
 
 
-def beat(organization: Organization, run: SyncRun, **progress: Any) -> None:
-    """Tell that the worker lives, and how far it is. Costs one update."""
-    for name, value in progress.items():
-        setattr(run, name, value)
+def _why_unwanted(organization: Organization, run: SyncRun) -> str:
+    if organization.closed_at:
+        return "The organization was closed."
+    if run.server.removed_at:
+        return "The tracking server was removed."
+    return ""
+
+
+def hold(run: SyncRun) -> None:
+    """Keep the run this worker's until the caller's transaction ends.
+
+    Raises LeaseLost if it is not any more. Costs one query.
+    """
+    held = SyncRun.objects.select_for_update().filter(
+        pk=run.pk, status=SyncRun.Status.RUNNING, heartbeat_at=run.heartbeat_at
+    )
+    if not list(held.values_list("pk")):
+        raise LeaseLost
+
+
+def beat(organization: Organization, run: SyncRun) -> None:
+    """Tell that the worker lives, and how far it is. Costs one update.
+
+    Raises LeaseLost if the run is not this worker's any more.
+    """
+    at = now()
     with tenancy.acting_for(organization, origin="sync"):
-        run.heartbeat_at = now()
-        run.save(update_fields=["heartbeat_at", *progress])
+        beaten = SyncRun.objects.filter(
+            pk=run.pk, status=SyncRun.Status.RUNNING, heartbeat_at=run.heartbeat_at
+        ).update(heartbeat_at=at, phase=run.phase, counts=run.counts)
+    if not beaten:
+        raise LeaseLost
+    run.heartbeat_at = at
 
 
 def pause(
@@ -65,6 +101,7 @@ def pause(
 ) -> None:
     """Save the place and free the run for its continuation."""
     with tenancy.acting_for(organization, origin="sync"):
+        hold(run)
         run.place, run.attempts = dict(place), 0
         run.status = SyncRun.Status.QUEUED
         run.save()
@@ -78,14 +115,18 @@ def finish(
     error: str = "",
     kind: str = "",
 ) -> None:
-    """Close a run, with its entry on the trail."""
+    """Close the run that this worker has, with its entry on the trail."""
     with tenancy.acting_for(organization, origin="sync"):
-        _close(run, status, error=error, kind=kind)
+        hold(run)
+        close(run, status, error=error, kind=kind)
 
 
-def _close(run: SyncRun, status: SyncRun.Status, *, error: str, kind: str) -> None:
+def close(
+    run: SyncRun, status: SyncRun.Status, *, error: str = "", kind: str = ""
+) -> None:
+    """Close a run, whoever had it, in the caller's transaction."""
     run.status, run.error, run.error_kind = status, error, kind
-    run.finished_at = run.heartbeat_at = now()
+    run.finished_at = now()
     run.phase = ""
     run.save()
     audit.record(

@@ -318,7 +318,8 @@ class SyncFailure(TenantModel):
 
     def __str__(self) -> str:
         version = f" version {self.version_number}" if self.version_number else ""
-        return f"{self.model_name}{version}, {self.section}: {self.reason}"
+        name = f"{self.model_name}{version}, " if self.model_name else ""
+        return f"{name}{self.section}: {self.reason}"
 
 
 class KeyCanary(models.Model):

@@ -41,7 +41,7 @@ from mlflow_sync.snapshots import (
 )
 from mlflow_sync.vocabulary import Vocabulary
 
-NAME_LENGTH = 1000
+NAME_LENGTH = 600
 ID_LENGTH = 64
 _STATUS_LENGTH = 20
 _REGISTRATION_LENGTH = 40

@@ -21,7 +21,7 @@ from accounts import audit, tenancy
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory.models import Source
-from mlflow_sync import schedules
+from mlflow_sync import lease, schedules
 from mlflow_sync.client import Client, Connection
 from mlflow_sync.exceptions import (
     FailureKind,
@@ -119,6 +119,8 @@ def save_server(
         secret.server = server
         secret.save()
         schedules.schedule_sync(server)
+        if moved:
+            _end_syncs(server, "The tracking server's URL was changed.", begun=True)
         audit.record(
             "tracking_server.added" if is_new else "tracking_server.changed",
             server,
@@ -133,6 +135,7 @@ def remove_server(server: TrackingServer) -> None:
     with transaction.atomic():
         server.is_enabled = False
         schedules.schedule_sync(server)
+        _end_syncs(server, "The tracking server was removed.")
         TrackingServerSecret.objects.filter(server=server).update(
             username="", password="", token="", headers=""
         )
@@ -154,18 +157,31 @@ def test_server(server: TrackingServer) -> TestResult:
     """Ask the server who it is, and remember the answer. Takes as long as it takes."""
     require(Permission.SYNC)
     try:
-        with Client(connection_to(server)) as client:
-            found = client.probe()
+        result = ask_server(connection_to(server))
     except SyncError as error:
         result = TestResult(passed=False, message=str(error), kind=error.kind)
-    else:
-        result = TestResult(
-            passed=True,
-            message=found.message,
-            mlflow_version=found.mlflow_version,
-            username=found.username,
-        )
-    TrackingServer.objects.filter(pk=server.pk).update(
+    return remember_test(server, result)
+
+
+def ask_server(connection: Connection) -> TestResult:
+    """Ask who answers, as whom. Needs no database, and takes as long as it takes."""
+    try:
+        with Client(connection) as client:
+            found = client.probe()
+    except SyncError as error:
+        return TestResult(passed=False, message=str(error), kind=error.kind)
+    return TestResult(
+        passed=True,
+        message=found.message,
+        mlflow_version=found.mlflow_version,
+        username=found.username,
+    )
+
+
+def remember_test(server: TrackingServer, result: TestResult) -> TestResult:
+    """Keep what a test found, unless the server has another URL meanwhile."""
+    require(Permission.SYNC)
+    TrackingServer.objects.filter(pk=server.pk, url=server.url).update(
         last_tested_at=now(),
         last_test_passed=result.passed,
         last_test_message=result.message,
@@ -229,12 +245,22 @@ def close_abandoned(server: TrackingServer) -> None:
     """Close the server's run whose worker has been silent for longer than its lease."""
     for run in SyncRun.objects.active().filter(server=server).select_for_update():
         if run.is_abandoned:
-            run.status = SyncRun.Status.FAILED
-            run.error = "The worker that ran this sync stopped in the middle of it."
-            run.error_kind = "worker_lost"
-            run.finished_at = now()
-            run.save()
-            audit.record("sync.failed", run, reason=run.error)
+            lease.close(
+                run,
+                SyncRun.Status.FAILED,
+                error="The worker that ran this sync stopped in the middle of it.",
+                kind="worker_lost",
+            )
+
+
+def _end_syncs(server: TrackingServer, why: str, *, begun: bool = False) -> None:
+    """Close the server's active sync, or only one that has `begun`.
+
+    Its worker finds the run closed at its next beat, and stops.
+    """
+    for run in SyncRun.objects.active().filter(server=server).select_for_update():
+        if run.started_at or not begun:
+            lease.close(run, SyncRun.Status.FAILED, error=why, kind="unwanted")
 
 
 def _save_source(server: TrackingServer, name: str | None) -> None:

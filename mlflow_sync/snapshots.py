@@ -108,3 +108,4 @@ class ArtifactsSnapshot:
     files: tuple[FileSnapshot, ...] = ()
     contents: Mapping[str, bytes] = field(default_factory=dict)  # path -> bytes
     failures: Mapping[str, str] = field(default_factory=dict)  # path or "" -> reason
+    store_failure: str = ""  # why the server, asked to list them, failed itself

@@ -9,37 +9,54 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils.timezone import now
 
-from accounts import audit, tenancy
+from accounts import tenancy
 from accounts.models import Organization
 from inventory import store
-from inventory.models import ModelVersion, RegisteredModel, Source
-from inventory.records import ExperimentRecord, ModelRecord
-from mlflow_sync import fetching, lease
-from mlflow_sync.chunks import VersionChunk
-from mlflow_sync.client import Client, Connection
-from mlflow_sync.exceptions import FailureKind, SyncError
-from mlflow_sync.models import SyncRun
+from inventory.models import Source
+from inventory.records import Section
+from mlflow_sync import fetching, gone, lease
+from mlflow_sync.chunks import VersionChunk, failure
+from mlflow_sync.client import AuthMethod, Client, Connection, Identity
+from mlflow_sync.comparison import Comparison, key_of
+from mlflow_sync.exceptions import NormalizationError, SyncError
+from mlflow_sync.files import FileReader
+from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize import normalize_experiment, normalize_model
+from mlflow_sync.normalize_text import clean_text
+from mlflow_sync.placing import Placing
 from mlflow_sync.sandbox import Sandbox
-from mlflow_sync.servers import connection_to
+from mlflow_sync.servers import connection_to, enqueue_sync
+from mlflow_sync.snapshots import (
+    ExperimentSnapshot,
+    ModelSnapshot,
+    VersionSnapshot,
+)
 from mlflow_sync.vocabulary import Vocabulary, default_vocabulary
 
 logger = logging.getLogger(__name__)
 
 SLICE = 240.0  # seconds of work after which a sync lets others have the worker
 BEAT = 2.0  # seconds between two updates of the progress
-# Under MLflow's auth a lost grant looks like an empty registry with status 200.
-VANISHING_SHARE = 0.2
-VANISHING_LEAST = 10
+INTERNAL = "An internal error stopped the sync; the log of the worker tells more."
+
+LABELS = {
+    AuthMethod.NONE: "No user name and no token",
+    AuthMethod.BASIC: "User name and password",
+    AuthMethod.TOKEN: "Bearer token",
+}
+IDENTITY_LENGTH = 200
 
 Progress = Callable[[SyncRun], None]
+Snapshot = ModelSnapshot | ExperimentSnapshot
+Record = TypeVar("Record")
 
 
 def advance(
@@ -51,41 +68,49 @@ def advance(
 ) -> SyncRun | None:
     """Work on a sync run until it is over or `patience` seconds have passed.
 
-    Returns the run: over, or queued again with its place saved; None where another
-    worker has it. What MLflow can cause ends as a failed run, whose `error` is a
-    sentence; anything else is a bug: the run is closed, and the exception goes on.
+    Returns the run: over, or queued again with its place saved and its job on the
+    queue; None where another worker has it. What MLflow can cause ends as a failed run,
+    whose `error` is a sentence; anything else is a bug: the run is closed, and the
+    exception goes on.
     """
     run = lease.claim(organization, run_id)
     if run is None:
         return None
-    began = time.monotonic()
-    sync = Sync(organization, run, until=began + patience, progress=progress)
+    sync = Sync(organization, run, patience=patience, progress=progress)
+    try:
+        _work(sync)
+    except lease.LeaseLost:
+        logger.warning("%s was closed, or taken over, while it worked", run)
+        return None
+    return run
+
+
+def _work(sync: Sync) -> None:
+    """Do a slice and say how it ended."""
+    organization, run = sync.organization, sync.run
+    failed = SyncRun.Status.FAILED
     try:
         done = sync.work()
     except SyncError as error:
         logger.warning("Sync of %s failed: %s", run.server, error)
-        run.seconds += time.monotonic() - began
-        lease.finish(
-            organization, run, SyncRun.Status.FAILED, error=str(error), kind=error.kind
-        )
+        lease.finish(organization, run, failed, error=str(error), kind=error.kind)
+    except KeyboardInterrupt:
+        told = "The sync was interrupted."
+        lease.finish(organization, run, failed, error=told, kind="interrupted")
+        raise
+    except lease.LeaseLost:
+        raise
     except Exception:
-        run.seconds += time.monotonic() - began
-        lease.finish(
-            organization,
-            run,
-            SyncRun.Status.FAILED,
-            error="An internal error stopped the sync; the log of the worker tells more.",
-            kind="internal",
-        )
+        lease.finish(organization, run, failed, error=INTERNAL, kind="internal")
         raise
     else:
-        run.seconds += time.monotonic() - began
         if done:
             status = SyncRun.Status.PARTIAL if sync.failed else SyncRun.Status.SUCCEEDED
             lease.finish(organization, run, status)
-        else:
-            lease.pause(organization, run, place=sync.place())
-    return run
+            return
+        with tenancy.acting_for(organization, origin="sync"):
+            lease.pause(organization, run, place=sync.saved())
+            enqueue_sync(run)
 
 
 @dataclass(slots=True)
@@ -94,19 +119,30 @@ class Sync:
 
     organization: Organization
     run: SyncRun
-    until: float
+    patience: float
     progress: Progress | None = None
-    at: datetime = field(default_factory=now)
     vocabulary: Vocabulary = field(default_factory=default_vocabulary)
     failed: bool = False
-    stored_versions: int = 0  # of the listing, in all slices
-    model_names: set[str] = field(default_factory=set)
-    version_keys: set[tuple[str, int]] = field(default_factory=set)
-    unplaced: list[ModelRecord] = field(default_factory=list)
-    experiments: dict[str, ExperimentRecord] = field(default_factory=dict)
-    base: dict[str, int] = field(default_factory=dict)
-    beaten: float = 0.0
+    place: fetching.Place = field(default_factory=fetching.Place)
+    is_continued: bool = False
+    placing: Placing = field(init=False)
+    versions: dict[str, set[int]] = field(default_factory=dict)  # told in this slice
+    experiments: set[str] = field(default_factory=set)
     previous: datetime | None = None
+    began: float = field(default_factory=time.monotonic)
+    beaten: float = 0.0
+    failures: list[SyncFailure] = field(default_factory=list)  # not yet written
+    base: dict[str, int] = field(default_factory=dict)
+    worked: float = 0.0  # seconds, in the slices before
+
+    def __post_init__(self) -> None:
+        self.placing = Placing(self.source)
+        self.worked = self.run.seconds
+        self.base = {name: self.run.count(name) for name in ("requests", "bytes")}
+        if told := self.run.place:
+            self.is_continued = True
+            self.failed = told["failed"]
+            self.place = fetching.Place(**told["versions"])
 
     @property
     def source(self) -> Source:
@@ -114,153 +150,143 @@ class Sync:
 
     def work(self) -> bool:
         """Go on from the run's place; return whether the registry was read to its end."""
-        skip = int(self.run.place.get("versions", 0))
-        self.stored_versions = skip
-        self.failed = bool(self.run.place.get("failed"))
-        self.base = {name: self.run.count(name) for name in ("requests", "bytes")}
         connection = self._begin()
         with (
             Client(connection) as client,
             Client(connection) as artifact_client,
             Sandbox() as sandbox,
         ):
+            files = FileReader(artifact_client, sandbox)
             try:
-                pages = fetching.pages(client, skip=skip)
+                pages = fetching.pages(client, place=self.place)
                 with fetching.Prefetched(pages, idle=self._beat) as prefetched:
                     for page in prefetched:
-                        self._take(page, artifact_client, sandbox)
+                        self._take(page, files)
                         self._count(client, artifact_client)
                         if isinstance(page, fetching.Versions) and self._is_late():
                             return False
-                if skip:
+                if self.is_continued:
                     self._list_again(client)
-                self._mark_absent()
+                self._mark_gone()
             finally:
                 self._count(client, artifact_client)
         return True
 
-    def place(self) -> dict[str, Any]:
-        return {"versions": self.stored_versions, "failed": self.failed}
+    def saved(self) -> dict[str, Any]:
+        """Return what the next slice needs, as JSON."""
+        return {"versions": asdict(self.place), "failed": self.failed}
 
     def _is_late(self) -> bool:
-        return time.monotonic() > self.until
+        return time.monotonic() > self.began + self.patience
 
     def _begin(self) -> Connection:
         """Note under which identity the registry is read; return how to reach it."""
         server, run = self.run.server, self.run
         with tenancy.acting_for(self.organization, origin="sync"):
+            lease.hold(run)
             connection = connection_to(server)
-            before = (
-                SyncRun.objects.finished()
-                .filter(server=server)
-                .exclude(pk=run.pk)
-                .filter(status__in=(SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL))
-                .first()
-            )
+            before = SyncRun.objects.filter(
+                server=server,
+                status__in=(SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL),
+            ).first()
             secret = getattr(server, "secret", None)
             run.source_uri = server.url
-            run.identity = server.get_auth_method_display()
+            run.identity = LABELS[AuthMethod(connection.auth_method)]
+            if connection.headers:
+                run.identity += f", header {', '.join(sorted(connection.headers))}"
             run.credential_fingerprint = secret.fingerprint() if secret else ""
-            run.mlflow_version = server.mlflow_version
             if before:
                 self.previous = before.started_at
                 run.expected_versions = before.count("versions")
             run.save()
             return connection
 
-    def _take(
-        self, page: fetching.Page, artifact_client: Client, sandbox: Sandbox
-    ) -> None:
+    def _take(self, page: fetching.Page, files: FileReader) -> None:
+        """Take in one page. The network is never used inside a transaction."""
         match page:
+            case Identity():
+                self._identify(page)
             case fetching.Models(models):
                 self._phase("Reading models")
-                self._store_models(
-                    [
-                        normalize_model(each, vocabulary=self.vocabulary)
-                        for each in models
-                    ]
-                )
+                self.placing.names |= {clean_text(model.name) for model in models}
+                told = self._records(models, normalize_model, Section.VERSION)
+                with self._storing():
+                    self.placing.store(told)
             case fetching.ModelsEnd():
-                self._place_models()
+                with self._storing():
+                    self.placing.finish()
+                self.run.counts["models"] = len(self.placing.names)
             case fetching.Experiments(experiments):
                 self._phase("Reading experiments")
-                records = [
-                    normalize_experiment(each, vocabulary=self.vocabulary)
-                    for each in experiments
-                ]
-                self.experiments |= {each.experiment_id: each for each in records}
-                with tenancy.acting_for(self.organization, origin="sync"):
-                    store.store_experiments(self.source, records, at=self.at)
+                records = self._records(
+                    experiments, normalize_experiment, Section.EXPERIMENT
+                )
+                self.experiments |= {each.experiment_id for each in records}
+                with self._storing():
+                    store.store_experiments(self.source, records, at=now())
             case fetching.Versions():
                 self._phase("Reading versions")
-                self._store_versions(page, artifact_client, sandbox)
+                self._store_versions(page, files)
 
-    def _store_models(self, records: list[ModelRecord]) -> None:
-        """Store models whose name is known; a new name may be an old model's."""
-        self.model_names |= {record.name for record in records}
+    def _identify(self, identity: Identity) -> None:
+        run = self.run
+        if identity.username:
+            run.identity += f", known to MLflow as “{clean_text(identity.username)}”"
+        run.identity = run.identity[:IDENTITY_LENGTH]
+        run.mlflow_version = identity.mlflow_version
+        with self._storing():
+            run.save(update_fields=["identity", "mlflow_version"])
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Write in one transaction, in which the run is certainly ours."""
         with tenancy.acting_for(self.organization, origin="sync"):
-            present = RegisteredModel.objects.present().filter(source=self.source)
-            if not present.exists():
-                store.store_models(self.source, records, at=self.at)
-                return
-            known = set(
-                present.filter(
-                    name__in=[record.name for record in records]
-                ).values_list("name", flat=True)
-            )
-            store.store_models(
-                self.source,
-                [record for record in records if record.name in known],
-                at=self.at,
-            )
-        self.unplaced += [record for record in records if record.name not in known]
+            lease.hold(self.run)
+            yield
+            SyncFailure.objects.bulk_create(self.failures)
+            self.failures = []
 
-    def _place_models(self) -> None:
-        """Tell renamed models from new ones, now that all names are known.
+    def _records(
+        self,
+        rows: Iterable[Snapshot],
+        normalize: Callable[..., Record],
+        section: Section,
+    ) -> list[Record]:
+        """Put rows into our words; one that does not fit is left out, and told."""
+        records = []
+        for row in rows:
+            try:
+                records.append(normalize(row, vocabulary=self.vocabulary))
+            except NormalizationError as error:
+                self.failed = True
+                if self.is_continued:
+                    continue  # the first slice has told it
+                name = row.name if isinstance(row, ModelSnapshot) else ""
+                self.failures.append(
+                    failure(self.run, section, str(error), model_name=name)
+                )
+        return records
 
-        MLflow keeps a model's creation time, to the millisecond, through a rename.
-        """
-        self.run.counts["models"] = len(self.model_names)
-        if not self.unplaced:
-            return
-        with tenancy.acting_for(self.organization, origin="sync"):
-            gone: dict[datetime | None, list[RegisteredModel]] = {}
-            for row in RegisteredModel.objects.present().filter(source=self.source):
-                if row.name not in self.model_names:
-                    gone.setdefault(row.created_at, []).append(row)
-            for record in self.unplaced:
-                candidates = gone.pop(record.created_at, [])
-                if record.created_at and len(candidates) == 1:
-                    before = candidates[0].name
-                    store.rename_model(candidates[0], record.name, at=self.at)
-                    audit.record(
-                        "registered_model.renamed",
-                        candidates[0],
-                        changes={"name": {"from": before, "to": record.name}},
-                    )
-            store.store_models(self.source, self.unplaced, at=self.at)
-        self.unplaced = []
-
-    def _store_versions(
-        self, page: fetching.Versions, artifact_client: Client, sandbox: Sandbox
-    ) -> None:
-        """Compare, normalize and store one page; the network is never used inside
-        a transaction."""
-        chunk = VersionChunk(
-            run=self.run,
+    def _store_versions(self, page: fetching.Versions, files: FileReader) -> None:
+        """Compare a page, read the files that it takes, and store what changed."""
+        known = Comparison(
+            source=self.source,
             page=page,
-            experiments=self.experiments,
+            told_experiments=self.experiments,
             vocabulary=self.vocabulary,
-            at=self.at,
-            previous=self.previous,
         )
+        chunk = VersionChunk(run=self.run, known=known, previous=self.previous)
         with tenancy.acting_for(self.organization, origin="sync"):
             chunk.compare()
-        chunk.read_artifacts(artifact_client, sandbox, between=self._beat)
-        with tenancy.acting_for(self.organization, origin="sync"):
+        ready = chunk.read_artifacts(files, idle=self._beat, is_late=self._is_late)
+        with self._storing():
+            if ready < len(page.page):
+                chunk = chunk.first(ready)
+                chunk.compare()
             report = chunk.store()
-        self.version_keys |= chunk.keys
-        self.stored_versions += len(page.page)
+        for version in page.page[:ready]:
+            self._tell(version)
+            self.place = self.place.after(version)
         self.failed = self.failed or bool(chunk.failures)
         self._add(
             versions=len(chunk.keys),
@@ -270,53 +296,30 @@ class Sync:
             incomplete=chunk.incomplete,
         )
 
+    def _tell(self, version: VersionSnapshot) -> None:
+        """Remember that MLflow told a version, in whatever state."""
+        if key := key_of(version):
+            self.versions.setdefault(key[0], set()).add(key[1])
+
     def _list_again(self, client: Client) -> None:
         """List all versions once more: earlier slices did not remember theirs."""
         self._phase("Looking for what is gone")
-        for page in client.search_versions():
-            self.version_keys |= {
-                (version.name, int(version.version))
-                for version in page
-                if version.version.isdecimal()
-            }
+        pages = client.search_versions()
+        with fetching.Prefetched(pages, idle=self._beat) as prefetched:
+            for page in prefetched:
+                for version in page:
+                    self._tell(version)
+                self._beat()
 
-    def _mark_absent(self) -> None:
-        """Mark what MLflow no longer tells, unless too much of it went at once."""
-        with tenancy.acting_for(self.organization, origin="sync"):
-            present = ModelVersion.objects.present().filter(source=self.source)
-            total = 0
-            gone = []
-            for pk, name, number in present.values_list(
-                "pk", "registered_model__name", "version_number"
-            ):
-                total += 1
-                if (name, number) not in self.version_keys:
-                    gone.append(pk)
-            if len(gone) > VANISHING_LEAST and len(gone) > VANISHING_SHARE * total:
-                raise SyncError(
-                    f"Too much disappeared: {len(gone)} of {total} versions are no "
-                    "longer told. Nothing was marked absent. Did the user lose a "
-                    "permission in MLflow?",
-                    kind=FailureKind.VANISHED,
-                )
-            versions = list(ModelVersion.objects.filter(pk__in=gone))
-            store.mark_versions_absent(versions, at=self.at)
-            models = [
-                row
-                for row in RegisteredModel.objects.present().filter(source=self.source)
-                if row.name not in self.model_names
-            ]
-            store.mark_models_absent(models, at=self.at)
-            if versions or models:
-                audit.record(
-                    "sync.absent",
-                    self.run,
-                    changes={
-                        "versions": [str(row) for row in versions],
-                        "models": [row.name for row in models],
-                    },
-                )
-        self._add(absent=len(gone))
+    def _mark_gone(self) -> None:
+        absent = gone.mark_gone(
+            self.organization,
+            self.run,
+            models=self.placing.names,
+            versions=self.versions,
+            beat=self._beat,
+        )
+        self._add(absent=absent)
 
     # Progress
 
@@ -332,20 +335,17 @@ class Sync:
         self._beat()
 
     def _count(self, *clients: Client) -> None:
-        self.run.counts["requests"] = self.base["requests"] + sum(
-            client.requests for client in clients
-        )
-        self.run.counts["bytes"] = self.base["bytes"] + sum(
-            client.bytes for client in clients
-        )
+        """Bring requests, bytes and seconds up to date."""
+        for name in ("requests", "bytes"):
+            more = sum(getattr(client, name) for client in clients)
+            self.run.counts[name] = self.base[name] + more
+        self.run.seconds = self.worked + time.monotonic() - self.began
 
     def _beat(self) -> None:
         """Show the progress, at most every BEAT seconds."""
         if time.monotonic() - self.beaten < BEAT:
             return
         self.beaten = time.monotonic()
-        lease.beat(
-            self.organization, self.run, phase=self.run.phase, counts=self.run.counts
-        )
+        lease.beat(self.organization, self.run)
         if self.progress:
             self.progress(self.run)

@@ -12,7 +12,7 @@ from django_q.tasks import async_task
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync import lease, servers
-from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
 from mlflow_sync.models import SyncRun, TrackingServer
 from verifywise import pipeline
 
@@ -33,13 +33,16 @@ def scheduled_sync(organization_id: int, server_id: int) -> None:
     organization = Organization.objects.get(pk=organization_id)
     if organization.closed_at:
         return
+    servers_here = TrackingServer.objects.select_related("source")
     with tenancy.acting_for(organization, origin="scheduler"):
-        server = TrackingServer.objects.select_related("source").get(pk=server_id)
+        server = servers_here.get(pk=server_id)
         if not server.is_enabled:
             return
-        result = (
-            servers.test_server(server) if server.last_test_passed is False else None
-        )
+    result = _test_again(organization, server)
+    with tenancy.acting_for(organization, origin="scheduler"):
+        server = servers_here.get(pk=server_id)
+        if not server.is_enabled:
+            return
         try:
             run = servers.request_sync(
                 server,
@@ -49,14 +52,29 @@ def scheduled_sync(organization_id: int, server_id: int) -> None:
         except SyncAlreadyActive as active:
             logger.info("%s", active)
             return
-    if result and not result.passed:
-        lease.finish(
-            organization,
-            run,
-            SyncRun.Status.SKIPPED,
-            error=f"Skipped, because the connection test failed: {result.message}",
-            kind=result.kind,
-        )
+        if result and not result.passed:
+            lease.close(
+                run,
+                SyncRun.Status.SKIPPED,
+                error=f"Skipped, because the connection test failed: {result.message}",
+                kind=result.kind,
+            )
+
+
+def _test_again(
+    organization: Organization, server: TrackingServer
+) -> servers.TestResult | None:
+    """Test a server that failed its last test, while no transaction is open."""
+    if server.last_test_passed is not False:
+        return None
+    try:
+        with tenancy.acting_for(organization, origin="scheduler"):
+            connection = servers.connection_to(server)
+        result = servers.ask_server(connection)
+    except SyncError as error:
+        result = servers.TestResult(passed=False, message=str(error), kind=error.kind)
+    with tenancy.acting_for(organization, origin="scheduler"):
+        return servers.remember_test(server, result)
 
 
 def tend() -> None:
@@ -79,4 +97,6 @@ def evaluate_everybody() -> None:
 
 def evaluate(organization_id: int) -> None:
     """Judge all versions of an organization as of today."""
-    pipeline.judge(Organization.objects.get(pk=organization_id))
+    organization = Organization.objects.get(pk=organization_id)
+    if not organization.closed_at:
+        pipeline.judge(organization)

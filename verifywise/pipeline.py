@@ -13,7 +13,7 @@ from accounts import tenancy
 from accounts.models import Organization
 from compliance.evaluation import Report, evaluate_organization, evaluate_sources
 from compliance.facts import SourceFacts
-from mlflow_sync import servers, sync
+from mlflow_sync import sync
 from mlflow_sync.models import SyncRun, TrackingServer
 
 
@@ -26,14 +26,10 @@ def advance(
 ) -> SyncRun | None:
     """Do the next slice of a sync; when the registry is read, judge what changed.
 
-    A slice that is not the last puts its continuation onto the queue.
+    A slice that is not the last has put its continuation onto the queue.
     """
     run = sync.advance(organization, run_id, patience=patience, progress=progress)
-    if run is None:
-        return None
-    if run.is_active:
-        with tenancy.acting_for(organization, origin="sync"):
-            servers.enqueue_sync(run)
+    if run is None or run.is_active:
         return run
     judge(organization, only_due=True)
     with tenancy.acting_for(organization, origin="sync"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import connection, transaction
 from django_q.models import Schedule
 
@@ -26,3 +27,6 @@ def ensure_standing() -> None:
                     "repeats": -1,
                 },
             )
+        Schedule.objects.filter(func=settings.SCHEDULED_SYNC_JOB).update(
+            cron=settings.SYNC_CRON  # which may be another than when they were made
+        )

@@ -6,7 +6,7 @@ from django.db import models
 
 from accounts.walls import SameOrganization
 from inventory.models.sources import NAME_LENGTH, Ingested, columns_of
-from inventory.records import Redaction, RunRecord
+from inventory.records import ExperimentRecord, Redaction, RunRecord
 
 
 class Experiment(Ingested):
@@ -33,6 +33,13 @@ class Experiment(Ingested):
 
     def __str__(self) -> str:
         return self.name
+
+    def record(self) -> ExperimentRecord:
+        """Return the row as the record it was written from."""
+        return ExperimentRecord(
+            **columns_of(ExperimentRecord, self, apart=("redactions",)),
+            redactions=tuple(Redaction(**told) for told in self.redactions),
+        )
 
 
 class Run(Ingested):

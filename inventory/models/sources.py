@@ -11,7 +11,9 @@ from django.utils.timezone import now
 from accounts.walls import TenantModel
 
 Row = TypeVar("Row", bound=models.Model)
-NAME_LENGTH = 1000  # MLflow sets no bound that every backend keeps
+NAME_LENGTH = (
+    600  # MLflow keeps to 256 on most backends; an index row holds 2,704 bytes
+)
 
 
 class Source(TenantModel):

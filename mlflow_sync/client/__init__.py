@@ -7,6 +7,6 @@ requests that are allowed, `failures` says in sentences what went wrong, `rows` 
 
 from mlflow_sync.client.client import Client
 from mlflow_sync.client.connection import AuthMethod, Connection
-from mlflow_sync.client.probing import Probe
+from mlflow_sync.client.probing import Identity, Probe
 
-__all__ = ("AuthMethod", "Client", "Connection", "Probe")
+__all__ = ("AuthMethod", "Client", "Connection", "Identity", "Probe")

@@ -75,6 +75,7 @@ class _Gathered:
     sizes: dict[str, int | None] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    store_failure: str = ""
 
     def add(self, place: Place, size: int | None) -> None:
         self.places[place.told] = place
@@ -89,6 +90,8 @@ class _Gathered:
             if error.kind not in _ABOUT_FILES:
                 raise
             self.failures[told] = str(error)
+            if not told and error.kind in _STORE_FAILED:
+                self.store_failure = str(error)
 
     def wanted(self) -> list[str]:
         """Return what is to be read, environment files first."""
@@ -137,6 +140,7 @@ class ArtifactReader:
             ),
             contents=gathered.contents,
             failures=gathered.failures,
+            store_failure=gathered.store_failure,
         )
 
     def _resolve(self, version: VersionSnapshot) -> str:

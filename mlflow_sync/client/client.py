@@ -69,6 +69,10 @@ class Client:
         """Test the connection with five requests, none of them repeated."""
         return probing.probe(self._transport)
 
+    def identify(self) -> probing.Identity:
+        """Say which MLflow answers, and as whom, with at most two requests."""
+        return probing.identify(self._transport)
+
     def search_models(self, *, page_size: int = 1000) -> Iterator[list[ModelSnapshot]]:
         """Yield all registered models by name, in pages of at most 1000.
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mlflow_sync.client import failures
+from mlflow_sync.client.connection import AuthMethod
 from mlflow_sync.client.transport import API, Transport
 from mlflow_sync.exceptions import FailureKind, SyncError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -44,6 +48,28 @@ class Probe:
         whom = f" and knows us as “{self.username}”" if self.username else ""
         seen = "" if self.sees_models else ", but shows us no registered model"
         return f"{what} answers{whom}{seen}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which MLflow answers, and as whom it knows us. Empty: the server does not tell."""
+
+    mlflow_version: str = ""
+    username: str = ""
+
+
+def identify(transport: Transport) -> Identity:
+    """Ask for version and user, once each; what fails is not told.
+
+    Whether the server can be read is not decided here, but by reading it.
+    """
+    version = _if_told(lambda: _version(transport.send("GET", "/version")))
+    username = None
+    if transport.connection.auth_method != AuthMethod.NONE:
+        username = _if_told(
+            lambda: _username(transport.get_json(f"{API}/users/current"))
+        )
+    return Identity(mlflow_version=version or "", username=username or "")
 
 
 def probe(transport: Transport) -> Probe:
@@ -88,6 +114,14 @@ def _if_offered(ask: Callable[[], T]) -> T | None:
         if error.kind in _NOT_OFFERED:
             return None
         raise
+
+
+def _if_told(ask: Callable[[], str]) -> str | None:
+    try:
+        return ask()
+    except SyncError as error:
+        logger.info("The tracking server does not tell who answers: %s", error)
+        return None
 
 
 def _version(content: bytes) -> str:

@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
             name='SyncFailure',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model_name', models.CharField(max_length=1000)),
+                ('model_name', models.CharField(max_length=600)),
                 ('version_number', models.PositiveIntegerField(blank=True, null=True)),
                 ('section', models.CharField(max_length=20)),
                 ('reason', models.TextField()),

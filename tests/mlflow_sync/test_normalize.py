@@ -178,7 +178,7 @@ def test_a_description_keeps_addresses_and_loses_secrets() -> None:
     ("fault", "message"),
     [
         ({"name": ""}, "A model: name is missing."),
-        ({"name": "n" * 1001}, "A model: name is too long."),
+        ({"name": "n" * 601}, "A model: name is too long."),
         (
             {"aliases": {"champion": "x"}},
             "credit-scoring: aliases has “x” for a version number.",

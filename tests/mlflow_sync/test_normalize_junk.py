@@ -103,12 +103,12 @@ VERSIONS = st.builds(
     fingerprint=TEXT,
 )
 LONGEST = {
-    "name": 1000,
-    "model_name": 1000,
+    "name": 600,
+    "model_name": 600,
     "run_id": 64,
     "source_run_id": 64,
     "experiment_id": 64,
-    "experiment_name": 1000,
+    "experiment_name": 600,
     "lifecycle_stage": 20,
     "native_stage": 20,
     "status": 20,

@@ -204,6 +204,8 @@ def test_an_auditor_cannot_start_a_sync(
 ) -> None:
     with (
         tenancy.acting_for(acme, actor=audrey, role=Role.AUDITOR),
-        pytest.raises(NotAllowed, match="“Start a sync” is not open to an auditor"),
+        pytest.raises(
+            NotAllowed, match="“Start a sync” is not open to the role “Auditor”"
+        ),
     ):
         request_sync(server, trigger=SyncRun.Trigger.MANUAL)

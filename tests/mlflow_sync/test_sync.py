@@ -491,7 +491,8 @@ def test_every_sync_is_on_the_trail_with_its_identity_and_counts(
     with tenancy.acting_for(acme):
         entry = AuditEvent.objects.get(action="sync.succeeded")
         assert entry.changes["source_uri"] == server.url
-        assert entry.changes["identity"] == "None"
+        assert entry.changes["identity"] == "No user name and no token"
+        assert entry.changes["mlflow_version"].startswith("3.")
         assert entry.changes["versions"] == run.count("versions")
         stored = AuditEvent.objects.filter(action="sync.stored").latest("sequence")
         assert stored.changes["created"] >= 1

@@ -1,0 +1,106 @@
+"""Absence: what MLflow no longer tells is marked, unless too much of it went at once.
+
+Under MLflow's auth a lost grant looks like an empty registry with status 200.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from django.utils.timezone import now
+
+from accounts import audit, tenancy
+from accounts.models import Organization
+from inventory import store
+from inventory.models import ModelVersion, RegisteredModel, Source
+from mlflow_sync import lease
+from mlflow_sync.exceptions import FailureKind, SyncError
+from mlflow_sync.models import SyncRun
+
+CHUNK = 200  # rows that are marked in one transaction
+MOST = 0.2  # of what is there; more at once is not believed
+ALWAYS = 10  # so many may go, be they all
+
+
+def mark_gone(
+    organization: Organization,
+    run: SyncRun,
+    *,
+    models: Collection[str],
+    versions: Mapping[str, Collection[int]],
+    beat: Callable[[], None],
+) -> int:
+    """Mark as absent what is not among the told names and numbers; count the versions.
+
+    Raises SyncError, and marks nothing, when too much is gone, unless the sync is a
+    full one: a person asked for it, and says so that it is right. A chunk is one
+    transaction; memory does not grow with what is there.
+    """
+    source = run.server.source
+    with tenancy.acting_for(organization, origin="sync"):
+        gone_models, total_models = _gone_models(source, models)
+        gone, total = _gone_versions(source, versions)
+    if not run.is_full:
+        _believe(len(gone), total, "versions")
+        _believe(len(gone_models), total_models, "models")
+    for start in range(0, len(gone), CHUNK):
+        with tenancy.acting_for(organization, origin="sync"):
+            lease.hold(run)
+            rows = list(
+                ModelVersion.objects.present()
+                .filter(pk__in=gone[start : start + CHUNK])
+                .select_related("registered_model")
+            )
+            store.mark_versions_absent(rows, at=now())
+            audit.record(
+                "sync.absent", run, changes={"versions": [str(row) for row in rows]}
+            )
+        beat()
+    for start in range(0, len(gone_models), CHUNK):
+        with tenancy.acting_for(organization, origin="sync"):
+            lease.hold(run)
+            named = list(
+                RegisteredModel.objects.present().filter(
+                    pk__in=gone_models[start : start + CHUNK]
+                )
+            )
+            store.mark_models_absent(named, at=now())
+            audit.record(
+                "sync.absent", run, changes={"models": [row.name for row in named]}
+            )
+        beat()
+    return len(gone)
+
+
+def _gone_models(source: Source, told: Collection[str]) -> tuple[list[int], int]:
+    gone, total = [], 0
+    present = RegisteredModel.objects.present().filter(source=source).order_by()
+    for pk, name in present.values_list("pk", "name").iterator(chunk_size=2000):
+        total += 1
+        if name not in told:
+            gone.append(pk)
+    return gone, total
+
+
+def _gone_versions(
+    source: Source, told: Mapping[str, Collection[int]]
+) -> tuple[list[int], int]:
+    gone, total = [], 0
+    present = ModelVersion.objects.present().filter(source=source).order_by()
+    for pk, name, number in present.values_list(
+        "pk", "registered_model__name", "version_number"
+    ).iterator(chunk_size=2000):
+        total += 1
+        if number not in told.get(name, ()):
+            gone.append(pk)
+    return gone, total
+
+
+def _believe(gone: int, total: int, what: str) -> None:
+    if gone > ALWAYS and gone > MOST * total:
+        raise SyncError(
+            f"Too much disappeared: {gone} of {total} {what} are no longer told. "
+            "Nothing was marked absent. Did the user lose a permission in MLflow? If "
+            "they were deleted, start a full sync.",
+            kind=FailureKind.VANISHED,
+        )
