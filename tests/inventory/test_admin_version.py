@@ -1,0 +1,274 @@
+"""The console's page of a version: its record, its gaps, its history."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from accounts import tenancy
+from accounts.models import Organization, User
+from compliance.models import Gap
+from inventory import store
+from inventory.models import ModelVersion, Source
+from inventory.records import ModelRecord, Redaction, Stage, Told, VersionRecord
+from tests.pages import Visitor, judge, words
+from tests.rows import a_server, a_source, a_sync, days
+
+pytestmark = pytest.mark.django_db
+
+VERSIONS = "inventory/modelversion/"
+
+
+@pytest.fixture
+def mlflow(acme: Organization) -> Source:
+    with tenancy.acting_for(acme):
+        return a_source()
+
+
+def stored(source: Source, **fields: Any) -> ModelVersion:
+    """Store a version as a sync does."""
+    model = ModelRecord(name="fraud", tags={"team": "Risk"}, fingerprint="m")
+    models = store.store_models(source, [model], at=days(1))
+    told: dict[str, Any] = {
+        "model_name": "fraud",
+        "version_number": 4,
+        "created_at": days(0),
+        "lifecycle_stage": Stage.PRODUCTION,
+        "native_stage": "None",
+        "aliases": ("champion",),
+        "owner": "nina",
+        "risk_category": "high",
+        "data_sensitivity": "Secret",
+        "metrics": {"auc": 0.91234567, "rows": 120000.0},
+        "hyperparameters": {"depth": "7"},
+        "tags": {"risk_tier": "HIGH"},
+        "provenance": {
+            "owner": Told("run info", "user_id", weak=True),
+            "risk_category": Told("version tag", "risk_tier", raw="HIGH"),
+            "lifecycle_stage": Told("alias", "champion"),
+            "metrics": Told("run metrics"),
+        },
+        "others": {"owner": (("max", Told("run tag", "mlflow.user")),)},
+        "artifact_manifest": (
+            {
+                "path": "MLmodel",
+                "size": 1300,
+                "type": "model description",
+                "state": "hashed",
+                "sha256": "ab" * 32,
+            },
+            {"path": "model.pkl", "size": None, "type": "model", "state": "not_asked"},
+        ),
+        "runtime_environment": {
+            "python": "3.11.7",
+            "dependencies": ("scikit-learn==1.9.1",),
+        },
+        "signature": {"inputs": ({"name": "income", "type": "double"},)},
+        "artifacts_fingerprint": "a",
+        "redactions": (Redaction("version tag", "pw", "AWS access key", True),),
+        "fingerprint": "v",
+    }
+    store.store_versions(
+        source,
+        [VersionRecord(**(told | fields))],
+        models=models,
+        run_ids={},
+        rows=[],
+        at=days(1),
+        previous_sync=days(0.5),
+    )
+    return ModelVersion.objects.get()
+
+
+@pytest.fixture
+def fraud(acme: Organization, mlflow: Source) -> ModelVersion:
+    with tenancy.acting_for(acme):
+        return stored(mlflow)
+
+
+def panel(page: str, name: str) -> str:
+    _, _, rest = page.partition(f'id="{name}"')
+    return words("<div " + rest.partition('<div class="vw-panel"')[0])
+
+
+def test_the_page_of_a_version_says_what_it_is_and_how_it_stands(
+    acme: Organization, alice: User, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        judge(fraud, critical=2, high=1, missing_fields=3)
+
+    text = Visitor(alice).text(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert "fraud @4 Production @champion" in text
+    assert "In production with 2 critical gaps" not in text
+    assert "3 missing fields apart" in text
+    assert "Stage told by alias champion" in text
+
+
+def test_each_value_says_who_told_it(alice: User, fraud: ModelVersion) -> None:
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    record = panel(page, "record")
+    assert "Owner nina max run tag mlflow.user run info user_id weak" in record
+    assert "Risk category high version tag risk_tier told as “HIGH”" in record
+    assert "Data sensitivity Secret not in the vocabulary" in record
+    assert "Privacy assessment not told" in record
+    assert "2 metrics run metrics" in record
+
+
+def test_documents_are_tables(alice: User, fraud: ModelVersion) -> None:
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert "auc 0.912346 rows 120,000" in panel(page, "training")
+    assert 'title="0.91234567"' in page
+    artifacts = panel(page, "artifacts")
+    assert "MLmodel model description 1.3 kB hashed abababababababab…" in artifacts
+    assert "model.pkl model – listed –" in artifacts
+    assert "Dependencies scikit-learn==1.9.1" in artifacts
+    assert "Inputs income double" in artifacts
+    assert not re.search(r"[{\[]['\"]", artifacts)  # no document as Python or JSON
+
+
+def test_a_move_is_observed_between_two_syncs(alice: User, fraud: ModelVersion) -> None:
+    timeline = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "timeline")
+
+    assert (
+        "First seen as Production alias champion observed between "
+        "1 Jan 2026, 12:00:00 UTC and 2 Jan 2026, 00:00:00 UTC" in timeline
+    )
+
+
+def test_raw_tags_and_redactions_are_shown(alice: User, fraud: ModelVersion) -> None:
+    raw = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "raw")
+
+    assert "pw (version tag, AWS access key)" in raw
+    assert "Version 1 tag risk_tier HIGH" in raw
+    assert "Registered model 1 tag team Risk" in raw
+
+
+def test_a_value_is_as_of_the_sync_that_read_it(
+    acme: Organization, alice: User, mlflow: Source, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        a_sync(a_server(mlflow), started_at=days(8))
+
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert re.search(r"As of</dt><dd><time [^>]*9 Jan 2026, 00:00:00 UTC", page)
+
+
+def test_a_section_that_could_not_be_read_is_said_with_the_reason(
+    acme: Organization, alice: User, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        ModelVersion.objects.filter(pk=fraud.pk).update(
+            incomplete={"run": "MLflow answered 500."}
+        )
+
+    text = Visitor(alice).text(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert (
+        "What is shown of the run is what was last known, because it could not be "
+        "read: MLflow answered 500." in text
+    )
+
+
+def test_an_open_gap_shows_all_that_is_needed_to_close_it(
+    acme: Organization, alice: User, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        judge(fraud)
+        Gap.objects.create(
+            version=fraud,
+            rule_id="VW-FAIR-002",
+            kind=Gap.Kind.RULE,
+            severity=3,
+            detail="demographic_parity_difference is 0.24; it has to be below 0.1.",
+        )
+        fraud.evaluation.results = {
+            "VW-FAIR-002": {
+                "verdict": "fail",
+                "version": 1,
+                "inputs": {"demographic_parity_difference": 0.24},
+                "thresholds": {"demographic_parity_max": 0.1},
+            },
+            "VW-INV-001": {"verdict": "pass", "version": 1},
+        }
+        fraud.evaluation.save()
+
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    gaps = panel(page, "gaps")
+    assert 'id="VW-FAIR-002"' in page
+    assert "High Demographic parity below 10% VW-FAIR-002" in gaps
+    assert "demographic_parity_difference is 0.24" in gaps
+    assert "What was checked" in gaps
+    assert "Demographic parity difference 0.24" in gaps
+    assert "Threshold less than 0.1 absolute" in gaps
+    assert "Why it matters: evidence for NISTRMF-" in gaps
+    assert "Pass Model has an owner VW-INV-001" in gaps
+    assert "How it is closed" in gaps
+
+
+def test_a_missing_field_is_a_row_with_the_call_that_fills_it(
+    acme: Organization, alice: User, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        judge(fraud)
+        Gap.objects.create(
+            version=fraud,
+            rule_id="VW-FIELD-DATA_SENSITIVITY",
+            kind=Gap.Kind.MISSING_FIELD,
+            severity=1,
+            detail="Data sensitivity is not recorded.",
+        )
+
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert "No rule that is switched on finds a gap." in panel(page, "gaps")
+    assert re.search(
+        r'id="VW-FIELD-DATA_SENSITIVITY">.*?Data sensitivity.*?'
+        r"set_model_version_tag\(&quot;fraud&quot;, &quot;4&quot;, "
+        r"&quot;data_sensitivity&quot;",
+        page,
+        re.DOTALL,
+    )
+
+
+# History
+
+
+def test_the_changes_of_a_version_are_told_field_by_field(
+    acme: Organization, alice: User, mlflow: Source, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        record = VersionRecord(
+            model_name="fraud",
+            version_number=4,
+            created_at=days(0),
+            owner="grace@example.org",
+            metrics={"auc": 0.95},
+            fingerprint="v2",
+        )
+        models = {"fraud": fraud.registered_model}
+        store.store_versions(
+            mlflow,
+            [record],
+            models=models,
+            run_ids={},
+            rows=[fraud],
+            at=days(2),
+            previous_sync=days(1),
+        )
+
+    text = Visitor(alice).text(f"{VERSIONS}{fraud.pk}/history/")
+
+    assert "Changed" in text
+    assert "by a sync" in text
+    assert "Owner nina grace@example.org" in text
+    assert "Metrics auc 0.912346 0.95" in text
+    assert "Metrics rows 120,000 –" in text
+    assert "Risk category high –" in text
+    assert "Fingerprint" not in text
