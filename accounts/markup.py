@@ -75,9 +75,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def size(count: float | None) -> str:
-    """Return a number of bytes: `812 B`, `3.4 kB`, `1.2 MB`."""
-    if count is None:
+def size(count: float | str | None) -> str:
+    """Return a number of bytes: `812 B`, `3.4 kB`, `1.2 MB`; a dash for what is none."""
+    if count is None or isinstance(count, str):
         return "–"
     if count < 1000:  # noqa: PLR2004
         return f"{count:.0f} B"

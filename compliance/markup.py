@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from accounts import markup
 from compliance.catalogue import Severity, catalogue, control_map
@@ -14,6 +14,8 @@ from compliance.engine import rulebook
 from compliance.models import Evaluation
 from inventory.models import ModelVersion
 
+UNJUDGED = mark_safe('<span class="vw-subtle">not judged yet</span>')
+CLEAR = mark_safe('<span class="vw-clear">no gaps</span>')
 _WORST_FIRST = sorted(Severity, reverse=True)
 
 
@@ -28,7 +30,7 @@ def badges(counts: Mapping[str, int] | None) -> SafeString:
     `counts` are those of `Evaluation.COUNTS`; None says that nothing was judged yet.
     """
     if counts is None:
-        return format_html('<span class="vw-subtle">not judged yet</span>')
+        return UNJUDGED
     told = [
         (level.name.lower(), number, level.label.lower())
         for level in _WORST_FIRST
@@ -39,7 +41,7 @@ def badges(counts: Mapping[str, int] | None) -> SafeString:
             ("missing", missing, "missing fields" if missing > 1 else "missing field")
         )
     if not told:
-        return format_html('<span class="vw-clear">no gaps</span>')
+        return CLEAR
     return format_html(
         '<span class="vw-badges">{}</span>',
         format_html_join(

@@ -16,6 +16,7 @@ class Weight(StrEnum):
 
     BLOCKED = "blocked"
     REVIEW = "review"
+    NOTED = "noted"
     CLEAR = "clear"
     UNJUDGED = "unjudged"
 
@@ -36,6 +37,31 @@ class Standing:
     sentence: str
 
 
+# What the gravest gate means: for a version on its way, and for one in production.
+_SENTENCES = {
+    Gate.BLOCK: (
+        Weight.BLOCKED,
+        "Blocked for production: {}.",
+        "In production, and blocked: {}.",
+    ),
+    Gate.REVIEW: (
+        Weight.REVIEW,
+        "A person has to decide before production: {}.",
+        "In production, to be reviewed: {}.",
+    ),
+    Gate.WARN: (
+        Weight.NOTED,
+        "Not blocked for production; to be looked at: {}.",
+        "Not blocked in production; to be looked at: {}.",
+    ),
+    Gate.INFO: (
+        Weight.NOTED,
+        "Not blocked for production; could be better: {}.",
+        "Not blocked in production; could be better: {}.",
+    ),
+}
+
+
 def standing(
     gaps: Iterable[Obstacle], *, is_judged: bool, is_production: bool
 ) -> Standing:
@@ -48,19 +74,12 @@ def standing(
     by_gate: dict[Gate, Counter[int]] = {gate: Counter() for gate in Gate}
     for gap in gaps:
         by_gate[gap.gate][gap.severity] += 1
-    if blocking := by_gate[Gate.BLOCK]:
-        told = (
-            "In production, and blocked" if is_production else "Blocked for production"
-        )
-        return Standing(Weight.BLOCKED, f"{told}: {counted(blocking)}.")
-    if to_review := by_gate[Gate.REVIEW]:
-        told = (
-            "In production, to be reviewed"
-            if is_production
-            else ("A person has to decide before production")
-        )
-        return Standing(Weight.REVIEW, f"{told}: {counted(to_review)}.")
-    return Standing(Weight.CLEAR, "No open gap blocks it for production.")
+    for gate in Gate:  # the gravest first
+        if found := by_gate[gate]:
+            weight, before, within = _SENTENCES[gate]
+            sentence = within if is_production else before
+            return Standing(weight, sentence.format(counted(found)))
+    return Standing(Weight.CLEAR, "No open gap stands in the way of production.")
 
 
 def counted(severities: Counter[int]) -> str:

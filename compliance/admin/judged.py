@@ -15,7 +15,7 @@ from django.db.models import (
     Subquery,
     Sum,
 )
-from django.db.models.functions import JSONObject
+from django.db.models.functions import Coalesce, JSONObject
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -164,7 +164,9 @@ def with_gaps(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
     rank = F("sum_critical") * 1_000_000 + F("sum_high") * 1_000 + F("sum_medium")
     return models.annotate(
         gap_counts=Subquery(judged.annotate(told=told).values("told")),
-        gap_rank=Subquery(
-            judged.annotate(rank=rank).values("rank"), output_field=IntegerField()
+        gap_rank=Coalesce(
+            Subquery(judged.annotate(rank=rank).values("rank")),
+            -1,
+            output_field=IntegerField(),
         ),
     )

@@ -23,7 +23,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_POST
 
 from accounts import markup
@@ -39,6 +39,7 @@ from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
 
 RUNS_SHOWN = 8
+NEVER = mark_safe('<span class="vw-subtle">never</span>')
 # Of a form's buttons, those that lead elsewhere than to the server's page.
 PLAIN: dict[str, Any] = {
     "show_save_and_add_another": False,
@@ -198,7 +199,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
     @admin.display(description="last sync", ordering="last_run__queued_at")
     def shown_sync(self, server: Any) -> SafeString:
         if server.last_run is None:
-            return format_html('<span class="vw-subtle">never</span>')
+            return NEVER
         run = last_run(server)
         return format_html(
             '<span class="vw-chips">{} {}</span>',
