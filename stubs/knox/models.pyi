@@ -7,7 +7,11 @@ T = TypeVar("T", bound=AbstractAuthToken)
 
 class AuthTokenManager(models.Manager[T]):
     def create(  # type: ignore[override]
-        self, user: Any, expiry: timedelta | None = ..., prefix: str | None = None, **kwargs: Any
+        self,
+        user: Any,
+        expiry: timedelta | None = ...,
+        prefix: str | None = None,
+        **kwargs: Any,
     ) -> tuple[T, str]: ...
 
 class AbstractAuthToken(models.Model):
