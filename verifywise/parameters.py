@@ -32,7 +32,7 @@ class KnownParameters(BaseFilterBackend):
     def filter_queryset(
         self, request: Request, queryset: QuerySet[M, R], view: APIView
     ) -> QuerySet[M, R]:
-        known = _known(view)
+        known = known_parameters(view)
         if faults := {
             name: fault
             for name, values in request.query_params.lists()
@@ -42,7 +42,7 @@ class KnownParameters(BaseFilterBackend):
         return queryset
 
 
-def _known(view: Any) -> Mapping[str, bool]:
+def known_parameters(view: Any) -> Mapping[str, bool]:
     """Map each parameter that the view reads to whether it may be given repeatedly."""
     known = dict.fromkeys(getattr(view, "query_parameters", ()), False)
     if view.detail:

@@ -340,6 +340,17 @@ def test_a_change_history_of_nothing_is_not_found(alices: Caller) -> None:
 # Cost
 
 
+@pytest.mark.parametrize("asked", ["intended_use", "owner,metrics", "provenance"])
+def test_a_list_of_some_fields_costs_no_more_than_all_of_them(
+    asked: str, alices: Caller, source: Source
+) -> None:
+    for number in range(5):
+        a_version(a_model(source, f"model {number}"), governance={"intended_use": "x"})
+
+    everything = alices.queries("modelInventory/")
+    assert alices.queries("modelInventory/", fields=asked) < everything
+
+
 @pytest.mark.parametrize("path", LISTS)
 def test_a_list_of_sixty_costs_no_more_than_one_of_three(
     path: str, alices: Caller, source: Source

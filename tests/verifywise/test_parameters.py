@@ -14,6 +14,7 @@ from tests.rows import (
     a_version,
 )
 from verifywise.api import ROUTES
+from verifywise.parameters import known_parameters
 
 LISTS = tuple(prefix for prefix, viewset in ROUTES if hasattr(viewset, "list"))
 PAGED = tuple(path for path in LISTS if path != "me")
@@ -145,3 +146,32 @@ def test_a_page_holds_fifty_rows_and_up_to_five_hundred(
 
     assert len(alices.results("registered-models/")) == 50
     assert len(alices.results("registered-models/", page_size=500)) == 51
+
+
+JUNK = (
+    "0",
+    "-1",
+    "1e400",
+    "NaN",
+    "9" * 40,
+    "%_\\",
+    "'; --",
+    "ü" * 5_000,
+    "null",
+    "0001-01-01",
+    "9999-12-31T23:59:59-14:00",
+    "[1,",
+)
+
+
+@pytest.mark.parametrize("path", PAGED)
+def test_no_value_of_any_parameter_is_a_crash(
+    path: str, alices: Caller, version: ModelVersion
+) -> None:
+    viewset = dict(ROUTES)[path]
+    known = known_parameters(viewset(detail=False))
+    assert known
+    for name in known:
+        for value in JUNK:
+            status, _ = alices.get(f"{path}/", **{name: value})
+            assert status in (200, 400, 404), (name, value)
