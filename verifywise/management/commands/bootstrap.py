@@ -43,6 +43,8 @@ class Command(BaseCommand):
             organization = Organization(slug=slug, name=name)
             organization.full_clean()
             organization.save()
+        if organization.closed_at:
+            raise CommandError(f"{organization} is closed.")
         given = env.secret("VERIFYWISE_ADMIN_PASSWORD", default="")
         known = User.objects.filter(email=email).exists()
         password = None if known else given or secrets.token_urlsafe(15)
