@@ -293,6 +293,7 @@ def failure(
 ) -> SyncFailure:
     """Return the row of what could not be read, fit to be stored."""
     return SyncFailure(
+        organization_id=run.organization_id,
         sync_run=run,
         model_name=clean_text(model_name)[:NAME_LENGTH],
         version_number=version_number,

@@ -94,11 +94,11 @@ class Comparison:
         }
         self.model_records = {name: row.record() for name, row in self.models.items()}
         self._load_stored()
-        run_ids = {run_id_of(each) for each in self.page.page} - {""}
+        run_ids = {run_id_of(each) for each in self.page.page} | self.page.runs.keys()
         self.stored_runs = {
             run_id: StoredRun(pk, fingerprint, experiment_id)
             for run_id, pk, fingerprint, experiment_id in Run.objects.filter(
-                source=self.source, run_id__in=run_ids
+                source=self.source, run_id__in=run_ids - {""}
             ).values_list("run_id", "pk", "fingerprint", "experiment_id")
         }
         self._normalize_runs()

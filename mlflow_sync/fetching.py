@@ -125,7 +125,8 @@ def _with_runs(
         if error.kind not in ABOUT_THE_PAGE:
             raise
         return Versions(versions, failure=str(error))
-    return Versions(versions, {run.run_id: run for run in runs})
+    told = {run.run_id: run for run in runs if run.run_id in run_ids}
+    return Versions(versions, told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync import sync
+from mlflow_sync.client import Client
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import request_sync, save_server
+from tests.mlflow_sync.faulty import Faulty
 from tests.registry import Registry
 from tests.servers import Flavour, MlflowServer, shared_mlflow
 
@@ -64,3 +68,13 @@ def sync_now(acme: Organization, server: TrackingServer) -> Syncer:
         return finished
 
     return run
+
+
+@pytest.fixture
+def faulty(
+    httpserver: HTTPServer, own_mlflow: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> Faulty:
+    """Stand before `own_mlflow`; retries come quickly."""
+    quick = partial(Client, delays=(0.01, 0.01, 0.01))
+    monkeypatch.setattr("mlflow_sync.sync.Client", quick)
+    return Faulty(httpserver, own_mlflow.url)

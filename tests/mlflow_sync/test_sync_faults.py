@@ -2,65 +2,28 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import re
 from collections.abc import Callable
-from functools import partial
-from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
-from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from accounts import tenancy
 from accounts.models import Organization
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Section
-from mlflow_sync.client import Client
 from mlflow_sync.models import SyncFailure, SyncRun, TrackingServer
 from mlflow_sync.servers import Credentials, save_server
 from tests.mlflow_sync.conftest import Syncer
+from tests.mlflow_sync.faulty import Faulty, cut, html, on
 from tests.mlflow_sync.test_sync import trained, version_of
 from tests.registry import Registry, unique
-from tests.servers import MlflowServer, free_port
+from tests.servers import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PASSWORD = "pässword-of-nina"
-Fault = Callable[[Request, Response], Response]
-
-
-class Faulty:
-    """A reverse proxy before a real MLflow that spoils answers while it has a fault."""
-
-    def __init__(self, front: HTTPServer, target: str) -> None:
-        self.fault: Fault | None = None
-        self.url = front.url_for("")
-        self._target = urlsplit(target).netloc
-        front.expect_request(re.compile(".*")).respond_with_handler(self._answer)
-
-    def _answer(self, request: Request) -> Response:
-        backend = http.client.HTTPConnection(self._target, timeout=60)
-        path = request.full_path.rstrip("?")
-        headers = {"Content-Type": request.content_type or "application/json"}
-        backend.request(request.method, path, request.get_data() or None, headers)
-        answer = backend.getresponse()
-        kind = answer.headers.get("Content-Type")
-        response = Response(answer.read(), status=answer.status, content_type=kind)
-        backend.close()
-        return self.fault(request, response) if self.fault else response
-
-
-@pytest.fixture
-def faulty(
-    httpserver: HTTPServer, own_mlflow: MlflowServer, monkeypatch: pytest.MonkeyPatch
-) -> Faulty:
-    """Stand before `own_mlflow`; retries come quickly."""
-    quick = partial(Client, delays=(0.01, 0.01, 0.01))
-    monkeypatch.setattr("mlflow_sync.sync.Client", quick)
-    return Faulty(httpserver, own_mlflow.url)
 
 
 @pytest.fixture
@@ -71,24 +34,6 @@ def server(acme: Organization, faulty: Faulty) -> TrackingServer:
             name="Production",
             credentials=Credentials(username="nina", password=PASSWORD),
         )
-
-
-def on(path: str, spoil: Callable[[Response], Response]) -> Fault:
-    """Return a fault of the requests whose path holds `path`."""
-
-    def fault(request: Request, response: Response) -> Response:
-        return spoil(response) if path in request.path else response
-
-    return fault
-
-
-def html(status: int) -> Callable[[Response], Response]:
-    page = "<html><title>Sorry</title><script>alert(1)</script></html>"
-    return lambda _: Response(page, status=status, content_type="text/html")
-
-
-def cut(response: Response) -> Response:
-    return Response(response.get_data()[:-20], content_type="application/json")
 
 
 @pytest.mark.parametrize(

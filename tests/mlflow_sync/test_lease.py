@@ -1,0 +1,216 @@
+"""Who works on a sync: slow workers live, dead ones are replaced, and stop if they wake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils.timezone import now
+from werkzeug import Request, Response
+
+from accounts import tenancy
+from accounts.models import AuditEvent, Organization
+from inventory.models import ModelVersion
+from mlflow_sync import fetching, lease, sync
+from mlflow_sync.fetching import Prefetched
+from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.servers import (
+    close_abandoned,
+    remove_server,
+    request_sync,
+    save_server,
+)
+from tests.mlflow_sync.faulty import Faulty
+from tests.mlflow_sync.test_sync import trained
+from tests.registry import Registry, unique
+from tests.servers import free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def queued(organization: Organization, server: TrackingServer) -> SyncRun:
+    with tenancy.acting_for(organization):
+        return request_sync(server, trigger=SyncRun.Trigger.MANUAL, enqueue=False)
+
+
+def claimed(organization: Organization, server: TrackingServer) -> SyncRun:
+    run = lease.claim(organization, queued(organization, server).pk)
+    assert run is not None
+    return run
+
+
+def as_stored(organization: Organization, run: SyncRun) -> SyncRun:
+    with tenancy.acting_for(organization):
+        return SyncRun.objects.get(pk=run.pk)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync, "BEAT", 0.0)
+    monkeypatch.setattr(fetching, "PATIENCE", 0.05)
+
+
+def test_a_worker_that_was_taken_for_dead_can_write_nothing_more(
+    acme: Organization, server: TrackingServer
+) -> None:
+    sleeper = claimed(acme, server)
+    with tenancy.acting_for(acme):
+        SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
+    other = lease.claim(acme, sleeper.pk)
+    assert other is not None
+
+    with pytest.raises(lease.LeaseLost):
+        lease.beat(acme, sleeper)
+    with pytest.raises(lease.LeaseLost):
+        lease.pause(acme, sleeper, place={})
+    with pytest.raises(lease.LeaseLost):
+        lease.finish(acme, sleeper, SyncRun.Status.SUCCEEDED)
+    lease.beat(acme, other)
+    lease.finish(acme, other, SyncRun.Status.SUCCEEDED)
+
+
+def test_a_closed_run_is_not_opened_again_by_its_late_worker(
+    acme: Organization, server: TrackingServer
+) -> None:
+    sleeper = claimed(acme, server)
+    with tenancy.acting_for(acme):
+        SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
+        close_abandoned(server)
+
+    with pytest.raises(lease.LeaseLost):
+        lease.finish(acme, sleeper, SyncRun.Status.SUCCEEDED)
+
+    assert as_stored(acme, sleeper).status == SyncRun.Status.FAILED
+    with tenancy.acting_for(acme):
+        assert not AuditEvent.objects.filter(action="sync.succeeded").exists()
+
+
+def _remove(server: TrackingServer) -> None:
+    remove_server(server)
+
+
+def _move(server: TrackingServer) -> None:
+    server.url = f"http://127.0.0.1:{free_port()}"
+    save_server(server)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [
+        (_remove, "The tracking server was removed."),
+        (_move, "The tracking server's URL was changed."),
+    ],
+)
+def test_a_sync_ends_when_its_server_is_taken_away_under_it(
+    acme: Organization,
+    own_registry: Registry,
+    server: TrackingServer,
+    act: Callable[[TrackingServer], None],
+    why: str,
+) -> None:
+    trained(own_registry, unique("never"))
+    run = queued(acme, server)
+    seen = []
+
+    def interfere(_: SyncRun) -> None:
+        if not seen:
+            with tenancy.acting_for(acme):
+                act(TrackingServer.objects.get(pk=server.pk))
+        seen.append(1)
+
+    assert sync.advance(acme, run.pk, progress=interfere) is None
+
+    ended = as_stored(acme, run)
+    assert (ended.status, ended.error) == (SyncRun.Status.FAILED, why)
+    with tenancy.acting_for(acme):
+        assert not ModelVersion.objects.exists()
+
+
+def test_a_queued_sync_of_a_server_that_moves_reads_the_new_place(
+    acme: Organization, server: TrackingServer
+) -> None:
+    run = queued(acme, server)
+    with tenancy.acting_for(acme):
+        _move(server)
+
+    assert as_stored(acme, run).status == SyncRun.Status.QUEUED
+
+
+def test_the_sync_of_a_closed_organization_is_closed(
+    acme: Organization, server: TrackingServer
+) -> None:
+    run = queued(acme, server)
+    acme.closed_at = now()
+    acme.save()
+
+    assert sync.advance(acme, run.pk) is None
+
+    ended = as_stored(acme, run)
+    assert ended.error == "The organization was closed."
+
+
+def test_a_sync_that_is_interrupted_is_closed_at_once(
+    acme: Organization, server: TrackingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sync.Sync, "_take", interrupt)
+    run = queued(acme, server)
+
+    with pytest.raises(KeyboardInterrupt):
+        sync.advance(acme, run.pk)
+
+    assert as_stored(acme, run).error == "The sync was interrupted."
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("slow", ["artifacts/list", "model-versions/search"])
+def test_a_worker_beats_while_a_request_takes_its_time(
+    acme: Organization, own_registry: Registry, faulty: Faulty, slow: str
+) -> None:
+    trained(own_registry, unique("slow"))
+    with tenancy.acting_for(acme):
+        server = save_server(TrackingServer(url=faulty.url), name="Production")
+    hanging: list[bool] = []
+    beats: list[bool] = []
+
+    def hang(request: Request, response: Response) -> Response:
+        if slow in request.path and len(hanging) < 2:
+            hanging.append(True)
+            time.sleep(0.5)
+            hanging.append(False)
+        return response
+
+    faulty.fault = hang
+
+    run = sync.advance(
+        acme,
+        queued(acme, server).pk,
+        progress=lambda _: beats.append(bool(hanging and hanging[-1])),
+    )
+
+    assert run is not None
+    assert run.status == SyncRun.Status.SUCCEEDED, run.error
+    assert sum(beats) >= 3  # while it hung
+
+
+def test_a_worker_beats_while_it_waits_for_the_last_request_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching, "PATIENCE", 0.05)
+    beats: list[int] = []
+
+    def source() -> Iterator[int]:
+        yield 1
+        time.sleep(0.5)
+        yield 2
+
+    with Prefetched(source(), idle=lambda: beats.append(1)) as found:
+        assert next(iter(found)) == 1
+        assert not beats
+
+    assert len(beats) >= 3
