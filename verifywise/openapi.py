@@ -17,7 +17,6 @@ ANSWERS = {
     HTTPStatus.FORBIDDEN: "The role does not allow it, or the CSRF token is missing.",
     HTTPStatus.NOT_FOUND: "There is no such thing, or it is not yours to see.",
     HTTPStatus.NOT_ACCEPTABLE: "Answers are JSON.",
-    HTTPStatus.CONFLICT: "It does not go together with how things stand.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Bodies are JSON.",
 }
 PROBLEM = {
