@@ -29,6 +29,8 @@ from mlflow_sync.fields import SecretTextField
 
 # A worker tells every few seconds that it lives; silence for so long means that it died.
 LEASE = timedelta(seconds=90)
+# A sync whose job was lost waits for no worker, and would let no other one begin.
+LONGEST_WAIT = timedelta(days=1)
 
 
 class TrackingServer(TenantModel):
@@ -284,6 +286,14 @@ class SyncRun(TenantModel):
             self.status == self.Status.RUNNING
             and self.heartbeat_at is not None
             and self.heartbeat_at < now() - LEASE
+        )
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Tell whether it has waited so long that its job cannot be on the queue."""
+        return (
+            self.status == self.Status.QUEUED
+            and (self.heartbeat_at or self.queued_at) < now() - LONGEST_WAIT
         )
 
     def count(self, name: str) -> int:

@@ -242,13 +242,20 @@ def enqueue_sync(run: SyncRun) -> None:
 
 
 def close_abandoned(server: TrackingServer) -> None:
-    """Close the server's run whose worker has been silent for longer than its lease."""
+    """Close the server's run whose worker is silent, or which no worker took up."""
     for run in SyncRun.objects.active().filter(server=server).select_for_update():
         if run.is_abandoned:
             lease.close(
                 run,
                 SyncRun.Status.FAILED,
                 error="The worker that ran this sync stopped in the middle of it.",
+                kind="worker_lost",
+            )
+        elif run.is_forgotten:
+            lease.close(
+                run,
+                SyncRun.Status.FAILED,
+                error="No worker took this sync up for a day.",
                 kind="worker_lost",
             )
 

@@ -78,11 +78,11 @@ def _test_again(
 
 
 def tend() -> None:
-    """Every few minutes: close the runs of workers that died."""
+    """Every few minutes: close the runs of workers that died or never came."""
     for organization in Organization.objects.filter(closed_at=None):
         with tenancy.acting_for(organization, origin="scheduler"):
             for server in TrackingServer.objects.filter(
-                sync_runs__status=SyncRun.Status.RUNNING
+                sync_runs__status__in=SyncRun.ACTIVE
             ).select_related("source"):
                 servers.close_abandoned(server)
 

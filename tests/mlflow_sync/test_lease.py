@@ -87,6 +87,20 @@ def test_a_closed_run_is_not_opened_again_by_its_late_worker(
         assert not AuditEvent.objects.filter(action="sync.succeeded").exists()
 
 
+def test_a_run_whose_job_was_lost_does_not_stand_in_the_way_for_ever(
+    acme: Organization, server: TrackingServer
+) -> None:
+    lost = queued(acme, server)
+    with tenancy.acting_for(acme):
+        close_abandoned(server)
+        assert SyncRun.objects.get().is_active
+        SyncRun.objects.update(queued_at=now() - timedelta(days=2))
+
+    queued(acme, server)
+
+    assert as_stored(acme, lost).error == "No worker took this sync up for a day."
+
+
 def _remove(server: TrackingServer) -> None:
     remove_server(server)
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.db import connection
 from django.utils.timezone import now
 from django_q.models import OrmQ, Schedule
 
 from accounts import tenancy
 from accounts.models import Organization
 from compliance.models import Evaluation
+from mlflow_sync import servers
+from mlflow_sync.client import Connection
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import request_sync, save_server
 from tests.servers import MlflowServer, free_port
@@ -104,6 +108,37 @@ def test_a_server_that_failed_its_test_is_tested_again_and_skipped(
     assert run.status == SyncRun.Status.SKIPPED
     assert run.error.startswith("Skipped, because the connection test failed: ")
     assert not OrmQ.objects.exists()
+
+
+def test_no_transaction_is_open_while_a_server_is_tested(
+    acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = add_server(acme, f"http://127.0.0.1:{free_port()}")
+    with tenancy.acting_for(acme):
+        TrackingServer.objects.update(last_test_passed=False)
+    asked: list[bool] = []
+
+    def ask(_: Connection) -> servers.TestResult:
+        asked.append(connection.in_atomic_block)
+        return servers.TestResult(passed=False, message="Nobody there.")
+
+    monkeypatch.setattr("mlflow_sync.servers.ask_server", ask)
+
+    jobs.scheduled_sync(acme.pk, server.pk)
+
+    assert asked == [False]
+
+
+def test_another_hour_of_syncing_is_taken_over_by_the_schedules_there_are(
+    acme: Organization, settings: Any
+) -> None:
+    server = add_server(acme, "http://127.0.0.1:5000")
+    settings.SYNC_CRON = "*/20 * * * *"
+
+    ensure_standing()
+
+    schedule = Schedule.objects.get(name=f"sync of server {server.pk}")
+    assert schedule.cron == "*/20 * * * *"
 
 
 def test_a_server_that_works_again_is_read_after_its_test(
