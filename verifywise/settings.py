@@ -153,6 +153,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"  # what the sign-in form calls it
 AXES_USERNAME_CALLABLE = "accounts.signing_in.username_tried"
+AXES_LOCKOUT_CALLABLE = "verifywise.views.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False  # its tables are of no organization
 AXES_VERBOSE = False

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django.contrib.admin import ModelAdmin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.db.models import Model
 from django.http import HttpRequest
 from unfold.sites import UnfoldAdminSite
@@ -13,7 +14,17 @@ from unfold.sites import UnfoldAdminSite
 from accounts.middleware import MemberRequest
 
 
+class SignIn(AdminAuthenticationForm):
+    """Tells no more than that it was wrong: not whether the address is known."""
+
+    error_messages: dict[str, Any] = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": "The e-mail address or the password is wrong.",
+    }
+
+
 class Console(UnfoldAdminSite):
+    login_form = SignIn
     index_title = "Overview"
     enable_nav_sidebar = True
 

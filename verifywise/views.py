@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import cast
+from http import HTTPStatus
+from typing import Any, cast
 
-from django.contrib import messages
+from django.conf import settings
+from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.middleware import SESSION_KEY, MemberRequest
+
+_MINUTES = settings.AXES_COOLOFF_TIME.total_seconds() // 60
+
+
+def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
+    """Answer who tried too many passwords; called by django-axes."""
+    context = admin.site.each_context(request) | {"minutes": _MINUTES}
+    return render(
+        request, "admin/locked.html", context, status=HTTPStatus.TOO_MANY_REQUESTS
+    )
 
 
 @login_required

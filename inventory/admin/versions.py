@@ -102,6 +102,9 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
     def shown_change(self, version: ModelVersion) -> SafeString:
         return markup.moment(version.changed_at)
 
+    def list_crumb(self) -> Crumb:
+        return "Versions", super().list_crumb()[1]
+
     def crumbs(self, row: ModelVersion) -> list[Crumb]:
         """Lead through the model: nobody looks for a version without it."""
         models = self.admin_site.get_model_admin(RegisteredModel)

@@ -169,10 +169,7 @@ def test_a_section_that_could_not_be_read_is_said_with_the_reason(
 
     text = Visitor(alice).text(f"{VERSIONS}{fraud.pk}/change/")
 
-    assert (
-        "What is shown of the run is what was last known, because it could not be "
-        "read: MLflow answered 500." in text
-    )
+    assert "Not read: run. Shown is what was last known. MLflow answered 500." in text
 
 
 def test_an_open_gap_shows_all_that_is_needed_to_close_it(

@@ -253,6 +253,25 @@ def test_the_sign_in_page_asks_for_an_e_mail_address(alice: User) -> None:
     assert welcome["Location"] == "/console/compliance/gap/"
 
 
+def test_who_tries_too_often_is_told_for_how_long_it_is_locked(
+    alice: User, settings: Any
+) -> None:
+    settings.AXES_FAILURE_LIMIT = 2
+    wrong = {"username": alice.email, "password": "wrong"}
+    browser = Client()
+    assert (
+        "The e-mail address or the password is wrong."
+        in browser.post("/console/login/", wrong).content.decode()
+    )
+
+    answer = browser.post("/console/login/", wrong)
+
+    assert answer.status_code == 429
+    page = answer.content.decode()
+    assert "nobody can sign in to the account for 15 minutes" in page
+    assert "verifywise/console" in page
+
+
 def test_pages_of_the_console_are_for_members_only(registry: None) -> None:
     answer: Any = Client().get("/console/inventory/registeredmodel/")
 
