@@ -90,7 +90,8 @@ def save_server(
     """Add a tracking server or change one. Raises ValidationError naming the field.
 
     A new URL forgets the stored credentials unless new ones come along: they were
-    given for another host.
+    given for another host. Credentials that no key opens have to be given anew; until
+    then UndecryptableSecret is raised.
     """
     require(Permission.MANAGE_SERVERS)
     is_new = server.pk is None
@@ -104,7 +105,7 @@ def save_server(
         server.full_clean(exclude=["source", "organization"])
         given = credentials.given() if credentials else {}
         moved = not is_new and before["url"] != server.url
-        secret = _secret_of(server)
+        secret = _secret_to_write(server, is_given_anew=moved or bool(given))
         if moved:
             for field in SECRET_FIELDS:
                 setattr(secret, field, "")
@@ -288,6 +289,19 @@ def _secret_of(server: TrackingServer) -> TrackingServerSecret:
         return TrackingServerSecret()
     found = TrackingServerSecret.objects.filter(server=server).first()
     return found or TrackingServerSecret(server=server)
+
+
+def _secret_to_write(
+    server: TrackingServer, *, is_given_anew: bool
+) -> TrackingServerSecret:
+    """Return the row of the credentials, emptied where no key opens it any more."""
+    try:
+        return _secret_of(server)
+    except UndecryptableSecret:
+        if not is_given_anew:
+            raise
+        rows = TrackingServerSecret.objects.filter(server=server)
+        return TrackingServerSecret(pk=rows.values_list("pk", flat=True).get())
 
 
 def _connection(server: TrackingServer, secret: TrackingServerSecret) -> Connection:

@@ -6,11 +6,13 @@ import logging
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 
 from accounts import tenancy
 from accounts.exceptions import NotAllowed
 from accounts.models import AuditEvent, Organization, User
 from accounts.roles import Role
+from mlflow_sync.exceptions import UndecryptableSecret
 from mlflow_sync.models import SyncRun, TrackingServer, TrackingServerSecret
 from mlflow_sync.servers import (
     Credentials,
@@ -70,6 +72,20 @@ def test_a_new_url_forgets_what_was_given_for_the_old_one(
     save_server(server)
 
     assert TrackingServerSecret.objects.get(server=server).password == ""
+
+
+def test_credentials_that_no_key_opens_can_be_given_anew(
+    server: TrackingServer,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE mlflow_sync_trackingserversecret SET password = 'clear'")
+    with pytest.raises(UndecryptableSecret):
+        save_server(server)
+
+    save_server(server, credentials=Credentials(username="nina", password="new"))
+
+    secret = TrackingServerSecret.objects.get(server=server)
+    assert (secret.password, secret.token) == ("new", "")
 
 
 @pytest.mark.parametrize(
