@@ -14,6 +14,7 @@ from accounts import tenancy
 from accounts.models import AuditEvent, Organization
 from inventory.models import ModelVersion
 from mlflow_sync import fetching, lease, sync
+from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.fetching import Prefetched
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import (
@@ -22,6 +23,7 @@ from mlflow_sync.servers import (
     request_sync,
     save_server,
 )
+from tests.mlflow_sync.conftest import Syncer
 from tests.mlflow_sync.faulty import Faulty
 from tests.mlflow_sync.test_sync import trained
 from tests.registry import Registry, unique
@@ -228,3 +230,97 @@ def test_a_worker_beats_while_it_waits_for_the_last_request_to_end(
         assert not beats
 
     assert len(beats) >= 3
+
+
+def test_a_sync_in_slices_ends_like_one_in_a_piece(
+    acme: Organization,
+    own_registry: Registry,
+    sync_now: Syncer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlflow_sync.fetching.VERSIONS_PER_PAGE", 2)
+    name = unique("sliced")
+    experiment = own_registry.experiment()
+    own_registry.model(name)
+    for _ in range(5):
+        run_id = own_registry.run(experiment)
+        own_registry.version(name, source=f"runs:/{run_id}/model", run_id=run_id)
+
+    run = sync_now(patience=0)
+
+    assert run.status == SyncRun.Status.SUCCEEDED, run.error
+    assert run.attempts == 1
+    with tenancy.acting_for(acme):
+        assert ModelVersion.objects.filter(registered_model__name=name).count() == 5
+        assert not ModelVersion.objects.exclude(absent_since=None).exists()
+        assert ModelVersion.objects.present().count() == run.count("versions")
+
+
+def test_a_second_sync_of_a_server_says_that_one_is_there(
+    acme: Organization, server: TrackingServer
+) -> None:
+    with tenancy.acting_for(acme):
+        request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+
+    with (
+        tenancy.acting_for(acme),
+        pytest.raises(
+            SyncAlreadyActive, match="A sync of Production is queued already"
+        ),
+    ):
+        request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+
+
+def test_the_run_of_a_dead_worker_is_closed_and_the_next_one_goes_through(
+    acme: Organization, server: TrackingServer, sync_now: Syncer
+) -> None:
+    with tenancy.acting_for(acme):
+        queued = request_sync(server, trigger=SyncRun.Trigger.MANUAL, enqueue=False)
+    claimed = lease.claim(acme, queued.pk)
+    assert claimed is not None
+    assert lease.claim(acme, queued.pk) is None  # a living worker has it
+    with tenancy.acting_for(acme):
+        SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
+        close_abandoned(server)
+        dead = SyncRun.objects.get(pk=queued.pk)
+
+    assert dead.status == SyncRun.Status.FAILED
+    assert dead.error == "The worker that ran this sync stopped in the middle of it."
+    assert sync_now().status == SyncRun.Status.SUCCEEDED
+
+
+def test_a_run_that_kills_its_worker_again_and_again_is_given_up(
+    acme: Organization, server: TrackingServer
+) -> None:
+    with tenancy.acting_for(acme):
+        queued = request_sync(server, trigger=SyncRun.Trigger.MANUAL, enqueue=False)
+    for _ in range(lease.MAX_ATTEMPTS):
+        assert lease.claim(acme, queued.pk) is not None
+        with tenancy.acting_for(acme):
+            SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
+
+    assert lease.claim(acme, queued.pk) is None
+    with tenancy.acting_for(acme):
+        queued.refresh_from_db()
+        assert queued.status == SyncRun.Status.FAILED
+        assert "begun 3 times" in queued.error
+
+
+def test_a_bug_closes_the_run_and_goes_on_up(
+    acme: Organization,
+    server: TrackingServer,
+    sync_now: Syncer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sync.Sync, "_take", crash)
+
+    with pytest.raises(ZeroDivisionError):
+        sync_now()
+
+    with tenancy.acting_for(acme):
+        run = SyncRun.objects.get()
+        assert run.status == SyncRun.Status.FAILED
+        assert run.error.startswith("An internal error stopped the sync")

@@ -216,3 +216,26 @@ def test_a_version_that_is_listed_without_its_creation_time_is_not_gone(
     assert run.count("absent") == 0
     with tenancy.acting_for(acme):
         assert not version_of(name).is_absent
+
+
+def test_too_much_that_disappears_at_once_is_not_believed(
+    acme: Organization, own_registry: Registry, server: TrackingServer, sync_now: Syncer
+) -> None:
+    name = unique("kept")
+    trained(own_registry, name)
+    sync_now()
+    with tenancy.acting_for(acme):
+        model = RegisteredModel.objects.get(name=name)
+        known = ModelVersion.objects.present().count()
+        for number in range(100, 112 + known):
+            row = version_of(name)
+            row.pk, row.version_number = None, number
+            row.save()
+
+    run = sync_now()
+
+    assert run.status == SyncRun.Status.FAILED
+    assert "Too much disappeared" in run.error
+    with tenancy.acting_for(acme):
+        assert not ModelVersion.objects.exclude(absent_since=None).exists()
+        assert not RegisteredModel.objects.get(pk=model.pk).is_absent
