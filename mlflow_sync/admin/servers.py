@@ -28,12 +28,12 @@ from django.views.decorators.http import require_POST
 
 from accounts import markup
 from accounts.console import RecordedByAct
-from accounts.filters import ChoiceFilter
 from accounts.pages import HistoryPage
 from accounts.roles import Permission
 from inventory.models import RegisteredModel
 from mlflow_sync import markup as parts
 from mlflow_sync import servers as acts
+from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import ServerForm
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
@@ -50,31 +50,6 @@ PLAIN: dict[str, Any] = {
 }
 
 
-class UseFilter(ChoiceFilter):
-    title = "use"
-    parameter_name = "use"
-    default = "used"
-    choices_offered = (("used", "In use"), ("removed", "Removed"))
-
-    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        return rows.filter(removed_at__isnull=choice == "used")
-
-
-class TestFilter(ChoiceFilter):
-    title = "connection"
-    parameter_name = "test"
-    choices_offered = (
-        ("passed", "Reachable"),
-        ("failed", "Not reachable"),
-        ("never", "Not tested"),
-    )
-
-    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        passed = {"passed": True, "failed": False, "never": None}[choice]
-        return rows.filter(last_test_passed=passed)
-
-
-@admin.register(TrackingServer)
 class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
     """Servers are saved, tested, synced and removed by the acts of `mlflow_sync.servers`."""
 

@@ -69,7 +69,7 @@ class TestBasicAuth:
         assert found.message.endswith(", but shows us no registered model.")
 
     @pytest.mark.parametrize(
-        ("settings", "sentence"),
+        ("wrong", "sentence"),
         [
             (
                 {"auth_method": "none"},
@@ -89,10 +89,10 @@ class TestBasicAuth:
     def test_the_wrong_credentials(
         self,
         basic_auth_server: MlflowServer,
-        settings: dict[str, Any],
+        wrong: dict[str, Any],
         sentence: str,
     ) -> None:
-        error = failure_of(basic_auth_server.url, **settings)
+        error = failure_of(basic_auth_server.url, **wrong)
         assert error.kind is FailureKind.UNAUTHORIZED
         assert str(error) == sentence
 
