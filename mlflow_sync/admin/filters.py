@@ -31,6 +31,3 @@ class TestFilter(ChoiceFilter):
     def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
         passed = {"passed": True, "failed": False, "never": None}[choice]
         return rows.filter(last_test_passed=passed)
-
-
-@admin.register(TrackingServer)

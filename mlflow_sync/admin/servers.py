@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import (
-    Count,
-    IntegerField,
-    Model,
-    OuterRef,
-    QuerySet,
-    Subquery,
-)
-from django.db.models.functions import JSONObject
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -30,11 +21,11 @@ from accounts import markup
 from accounts.console import RecordedByAct
 from accounts.pages import HistoryPage
 from accounts.roles import Permission
-from inventory.models import RegisteredModel
 from mlflow_sync import markup as parts
 from mlflow_sync import servers as acts
 from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import ServerForm
+from mlflow_sync.admin.rows import last_run, with_runs
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
 
@@ -50,6 +41,7 @@ PLAIN: dict[str, Any] = {
 }
 
 
+@admin.register(TrackingServer)
 class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
     """Servers are saved, tested, synced and removed by the acts of `mlflow_sync.servers`."""
 
@@ -347,31 +339,3 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
             "models_address": reverse("admin:inventory_registeredmodel_changelist")
             + f"?source={server.source_id}",
         }
-
-
-def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
-    """Annotate servers with their latest run and the number of their present models."""
-    runs = SyncRun.objects.filter(server=OuterRef("pk"))
-    told = JSONObject(id="pk", status="status", error="error", queued_at="queued_at")
-    models = RegisteredModel.objects.present().filter(source=OuterRef("source"))
-    return servers.annotate(
-        last_run=Subquery(runs.values(told=told)[:1]),
-        models_count=Subquery(
-            models.order_by()
-            .values("source")
-            .annotate(count=Count("pk"))
-            .values("count"),
-            output_field=IntegerField(),
-        ),
-    )
-
-
-def last_run(server: Any) -> SyncRun:
-    """Return the latest run as `with_runs` told it, for reading only."""
-    told = server.last_run
-    return SyncRun(
-        pk=told["id"],
-        status=told["status"],
-        error=told["error"],
-        queued_at=datetime.fromisoformat(told["queued_at"]),
-    )
