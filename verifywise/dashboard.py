@@ -20,7 +20,7 @@ from accounts.roles import Permission
 from compliance.models import GapEvent, ResultChange
 from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel
 from inventory.records import Stage
-from mlflow_sync.admin.servers import last_run, with_runs
+from mlflow_sync.admin.rows import last_run, with_runs
 from mlflow_sync.models import SyncRun, TrackingServer
 
 RUNS_SHOWN = 6
