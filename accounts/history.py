@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from django.db import models
 
 _BOOKKEEPING = frozenset({"organization", "fingerprint", "changed_at", "known_fields"})
 _EVENTS = {"+": "First seen", "~": "Changed", "-": "Removed"}
@@ -17,7 +15,8 @@ _EVENTS = {"+": "First seen", "~": "Changed", "-": "Removed"}
 class FieldChange:
     """One value that became another; `key` is the place inside a document, or empty."""
 
-    field: str
+    column: str
+    label: str
     key: str
     before: Any
     after: Any
@@ -34,12 +33,14 @@ class Change:
     fields: tuple[FieldChange, ...]
 
 
-def changes(rows: Sequence[Any], *, labels: Mapping[str, str]) -> list[Change]:
+def changes(
+    rows: Sequence[Any], *, words: Callable[[FieldChange], FieldChange]
+) -> list[Change]:
     """Return the changes between history rows, given newest first.
 
     The last row is what the one before it is compared with; it is a change itself only
-    if it is the row's first. `labels` maps field names to words; what it does not name
-    is called as the model calls it. Costs no query if `history_user` was selected along.
+    if it is the row's first. `words` may put a change into better words than the
+    model's. Costs no query if `history_user` was selected along.
     """
     found = []
     for index, row in enumerate(rows):
@@ -52,24 +53,23 @@ def changes(rows: Sequence[Any], *, labels: Mapping[str, str]) -> list[Change]:
                 at=row.history_date,
                 who=str(row.history_user or ""),
                 reason=row.history_change_reason or "",
-                fields=() if before is None else tuple(_compare(before, row, labels)),
+                fields=()
+                if before is None
+                else tuple(map(words, _compare(before, row))),
             )
         )
     return found
 
 
-def _compare(
-    before: Any, after: Any, labels: Mapping[str, str]
-) -> Iterator[FieldChange]:
+def _compare(before: Any, after: Any) -> Iterator[FieldChange]:
     for field in after.tracked_fields:
         if field.name in _BOOKKEEPING:
             continue
-        label = labels.get(field.name) or _words(field)
+        label = str(field.verbose_name)
+        label = label[:1].upper() + label[1:]
         old, new = getattr(before, field.attname), getattr(after, field.attname)
         for key, was, became in differences(old, new):
-            yield FieldChange(
-                labels.get(key, label) if key else label, key, was, became
-            )
+            yield FieldChange(field.name, label, key, was, became)
 
 
 def differences(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -101,7 +101,3 @@ def _keyed(value: Any) -> Any:
         str(item.get(name)): {key: told for key, told in item.items() if key != name}
         for item in value
     }
-
-
-def _words(field: models.Field[Any, Any]) -> str:
-    return str(field.verbose_name).capitalize()

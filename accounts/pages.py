@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 from django.contrib.admin.utils import unquote
@@ -116,12 +115,11 @@ class RecordPage(Page[M]):
 
 
 class HistoryPage(Page[M]):
-    """Rows whose changes can be read field by field.
+    """Rows whose changes can be read field by field."""
 
-    `field_labels` maps a field's name to the words for it.
-    """
-
-    field_labels: ClassVar[Mapping[str, str]] = {}
+    def words(self, change: history.FieldChange) -> history.FieldChange:
+        """Put a change into better words than the model's."""
+        return change
 
     def history_view(
         self,
@@ -137,7 +135,7 @@ class HistoryPage(Page[M]):
         page = Paginator(rows, CHANGES_PER_PAGE).get_page(request.GET.get("p"))
         first = (page.number - 1) * CHANGES_PER_PAGE
         compared = list(rows[first : first + CHANGES_PER_PAGE + 1])
-        found = history.changes(compared, labels=self.field_labels)
+        found = history.changes(compared, words=self.words)
         context = self.page_context(
             request,
             row,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from accounts.history import FieldChange
 from inventory.models import ModelVersion
 from inventory.records import FIELDS, Field, Group, Kind, Section, is_known
 
@@ -99,3 +100,30 @@ def _fields(version: ModelVersion, group: Group) -> Iterator[Shown]:
             ),
             unread=version.incomplete.get(source.section, "") if source else "",
         )
+
+
+def words(change: FieldChange) -> FieldChange:
+    """Call the columns of a version by the words for the fields in them."""
+    column, key = change.column, change.key
+    field = FIELDS.get(key if column in _OF_FIELDS else column)
+    if column in _OF_FIELDS and field:
+        label = f"{field.label}{_OF_FIELDS[column]}"
+        before, after = map(_told, (change.before, change.after))
+        return replace(change, label=label, key="", before=before, after=after)
+    label = field.label if field else _COLUMNS.get(column, change.label)
+    return replace(change, label=label)
+
+
+# Documents whose keys are fields of the record, and what they say of a field.
+_OF_FIELDS = {"governance": "", "provenance": ": told by", "others": ": told as well"}
+_COLUMNS = {"tags": "Version tag", "incomplete": "Not read"}
+
+
+def _told(value: Any) -> Any:
+    """Return who told something in words; anything else as it is."""
+    if isinstance(value, Mapping) and "source" in value:
+        source = Source.of(value)
+        return f"{source.words}{' (weak)' if source.is_weak else ''}"
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return [f"{other} ({_told(told)})" for other, told in value]
+    return value

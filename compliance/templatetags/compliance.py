@@ -10,6 +10,7 @@ from compliance import markup as parts
 from compliance.catalogue import Gate
 from compliance.engine import Verdict
 from compliance.markup import evaluation_of, title
+from compliance.models import GapEvent, ResultChange
 from inventory.models import ModelVersion
 
 register = template.Library()
@@ -23,6 +24,12 @@ _TONES = {
     Verdict.FAIL: "high",
     Verdict.UNKNOWN: "medium",
     Verdict.ERROR: "critical",
+}
+_EVENTS = {
+    GapEvent.OPENED: "high",
+    GapEvent.REOPENED: "high",
+    GapEvent.CLOSED: "good",
+    GapEvent.UNDECIDED: "medium",
 }
 _GATES = {
     Gate.BLOCK: "blocks production",
@@ -47,6 +54,13 @@ def badges_of(version: ModelVersion) -> SafeString:
 @register.filter
 def verdict(told: Verdict) -> SafeString:
     return markup.chip(told.label, _TONES.get(told, ""))
+
+
+@register.filter
+def event(change: ResultChange) -> SafeString:
+    """Say what happened to a gap."""
+    tone = _EVENTS.get(GapEvent(change.event), "")
+    return markup.chip(GapEvent(change.event).label, tone)
 
 
 @register.filter

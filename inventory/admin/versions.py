@@ -13,22 +13,20 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import markup
+from accounts.history import FieldChange
 from accounts.pages import Crumb, HistoryPage, RecordPage
 from inventory import markup as parts
 from inventory import record_page
 from inventory.admin import filters, search
 from inventory.admin.models import HEAVY, RegisteredModelAdmin
 from inventory.models import Experiment, ModelVersion, RegisteredModel
-from inventory.records import FIELDS, Section
+from inventory.records import Section
 
 
 class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
     """Versions and their records. `compliance.admin` adds what is judged of them."""
 
     record_template = "inventory/version.html"
-    field_labels: ClassVar[Mapping[str, str]] = {
-        name: field.label for name, field in FIELDS.items()
-    }
     list_display: tuple[str, ...] = (
         "shown_version",
         "shown_stage",
@@ -126,6 +124,9 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
             "tags": _tags(row),
             "redactions": _redactions(row),
         }
+
+    def words(self, change: FieldChange) -> FieldChange:
+        return record_page.words(change)
 
     def as_of(self, version: ModelVersion) -> Mapping[Section, datetime | None]:
         """Return as of when each section is; the inventory itself does not know."""

@@ -154,7 +154,7 @@ def test_several_servers_are_synced_at_once(
 ) -> None:
     with tenancy.acting_for(acme):
         other = a_server(a_source("Other"))
-        a_sync(other, status=SyncRun.Status.QUEUED, finished_at=None)
+        a_sync(other, status=SyncRun.Status.QUEUED, queued_at=now(), finished_at=None)
 
     answer = Visitor(olga).client.post(
         f"/console/{SERVERS}",

@@ -50,7 +50,7 @@ def registry(acme: Organization, mlflow: Source) -> None:
 
 
 def tiles(visitor: Visitor) -> dict[str, tuple[int, str, str]]:
-    """Return the numbers: words -> (count, address, tone)."""
+    """Return the numbers: label -> (count, address, tone)."""
     return {
         words: (
             int(count.replace(",", "")),
@@ -64,7 +64,7 @@ def tiles(visitor: Visitor) -> dict[str, tuple[int, str, str]]:
 def test_each_number_counts_what_is_there(olga: User, registry: None) -> None:
     numbers = tiles(Visitor(olga))
 
-    assert {words: count for words, (count, _, _) in numbers.items()} == {
+    assert {label: count for label, (count, _, _) in numbers.items()} == {
         "Models": 2,
         "Versions in production": 2,
         "In production with critical gaps": 1,
@@ -81,9 +81,9 @@ def test_each_number_leads_to_the_rows_that_it_counts(
 ) -> None:
     visitor = Visitor(olga)
 
-    for words, (count, address, _) in tiles(visitor).items():
+    for label, (count, address, _) in tiles(visitor).items():
         rows = visitor.rows(address.removeprefix("/console/"))
-        assert len(rows) == count, words
+        assert len(rows) == count, label
 
 
 def test_a_number_that_is_zero_alarms_nobody(
@@ -122,7 +122,7 @@ def test_the_overview_says_what_changed(
     text = Visitor(olga).text("")
 
     assert "model-000 version 2 None → Production alias champion" in text
-    assert "Opened: VW-TEST-high-0 model-000 version 1" in text
+    assert "Opened model-000 version 1 VW-TEST-high-0" in text
 
 
 def test_without_a_server_the_overview_says_what_to_do(alice: User, olga: User) -> None:
