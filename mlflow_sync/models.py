@@ -200,6 +200,7 @@ class SyncRun(TenantModel):
         SKIPPED = "skipped", "Skipped"
 
     ACTIVE = (Status.QUEUED, Status.RUNNING)
+    READ = (Status.SUCCEEDED, Status.PARTIAL)  # to the registry's end
     COUNTS = (
         "models",
         "versions",
@@ -278,6 +279,11 @@ class SyncRun(TenantModel):
     @property
     def is_active(self) -> bool:
         return self.status in self.ACTIVE
+
+    @property
+    def has_read(self) -> bool:
+        """Tell whether the registry was read to its end."""
+        return self.status in self.READ
 
     @property
     def is_abandoned(self) -> bool:

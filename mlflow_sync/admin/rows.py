@@ -13,11 +13,15 @@ from mlflow_sync.models import SyncRun, TrackingServer
 
 
 def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
-    """Annotate servers with their latest run and the number of their present models."""
+    """Annotate servers with their latest run and the number of their present models.
+
+    `read_at` is when the latest sync began that could read the registry.
+    """
     runs = SyncRun.objects.filter(server=OuterRef("pk"))
     told = JSONObject(id="pk", status="status", error="error", queued_at="queued_at")
     models = RegisteredModel.objects.present().filter(source=OuterRef("source"))
     return servers.annotate(
+        read_at=Subquery(runs.filter(status__in=SyncRun.READ).values("started_at")[:1]),
         last_run=Subquery(runs.values(told=told)[:1]),
         models_count=Subquery(
             models.order_by()

@@ -173,5 +173,4 @@ def _is_being_judged(run: SyncRun) -> bool:
     """Tell whether what the sync read is still to be judged, as follows each sync."""
     if run.finished_at is None or run.evaluated_at is not None:
         return False
-    has_read = run.status in (SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL)
-    return has_read and now() - run.finished_at < JUDGEMENT
+    return run.has_read and now() - run.finished_at < JUDGEMENT
