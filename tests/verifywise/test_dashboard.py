@@ -101,6 +101,7 @@ def test_the_overview_says_how_fresh_each_server_is(
     with tenancy.acting_for(acme):
         a_server(a_source("Research MLflow"))
         failed = a_server(a_source("Broken MLflow"))
+        a_sync(failed, queued_at=days(2), started_at=days(2))
         a_sync(failed, status=SyncRun.Status.FAILED, error="It refused.")
 
     text = Visitor(olga).text("")
@@ -108,7 +109,8 @@ def test_the_overview_says_how_fresh_each_server_is(
     assert "Production MLflow Succeeded synced just now · 2 models" in text
     assert "Research MLflow never synced" in text
     assert re.search(
-        r"Broken MLflow Failed synced .* ago · 0 models · It refused", text
+        r"Broken MLflow Failed tried .* ago , last read .* ago · 0 models · It refused",
+        text,
     )
 
 
