@@ -257,6 +257,21 @@ def test_a_creation_time_that_is_not_told_tells_nothing_apart(source: Source) ->
     assert RegisteredModel.objects.get().absent_since is None
 
 
+def test_of_an_absent_and_a_present_model_the_present_one_is_meant_by_a_name(
+    source: Source,
+) -> None:
+    again = replace(MODEL, created_at=LATER, fingerprint="m2")
+    put_models(source, MODEL)
+    put_models(source, again)
+    put_models(source, MODEL)  # the older row is the present one now
+
+    put_models(source, replace(MODEL, created_at=None, fingerprint="m3"), at=LATER)
+
+    old, new = RegisteredModel.objects.order_by("pk")
+    assert (old.fingerprint, old.absent_since) == ("m3", None)
+    assert (new.fingerprint, new.absent_since) == ("m2", AT)
+
+
 def test_a_model_that_is_told_again_is_the_record_it_was(source: Source) -> None:
     put_models(source, MODEL)
     put_versions(source, [VERSION])

@@ -164,12 +164,16 @@ def test_a_model_renamed_while_it_could_not_be_seen_comes_back_as_itself(
     sync_now()
 
     rename(own_registry, name, name_now)
+    trained(own_registry, name)  # another model takes the name meanwhile
+    faulty.fault = only(lambda other: other != name_now)
+    assert sync_now().count("created") == 1
     faulty.fault = None
     run = sync_now()
 
     assert run.count("created") == 0
     with tenancy.acting_for(acme):
         assert keys_of(name_now) == before
+        assert version_of(name).pk not in before
 
 
 def test_too_much_that_is_gone_is_believed_by_a_full_sync(
