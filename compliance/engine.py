@@ -22,6 +22,9 @@ from inventory.records import Section, is_known
 logger = logging.getLogger(__name__)
 
 CLOCKS = frozenset({"today", "now"})
+# Moves with every sync: a result that showed it would be another one each time, and the
+# sync runs tell it anyway.
+MOVING = CLOCKS | {"last_synced_at"}
 
 
 class Verdict(StrEnum):
@@ -107,7 +110,7 @@ class Rule:
                 f"The rule {self.id} asks for parameters that do not exist: "
                 f"{', '.join(sorted(strangers))}."
             )
-        shown = (name for name in self.reads if known[name] and name not in CLOCKS)
+        shown = (name for name in self.reads if known[name] and name not in MOVING)
         object.__setattr__(self, "shown", tuple(shown))
 
     @property

@@ -309,6 +309,22 @@ def test_a_stale_source_is_one_gap_whatever_its_versions(acme, source, version):
     assert not Gap.objects.open().exists()
 
 
+def test_another_good_sync_of_a_source_writes_nothing(acme, source):
+    first = freshness(source, last_synced_at=TODAY)
+    evaluate_sources(acme, [first], at=TODAY)
+    following = freshness(
+        source,
+        now=TODAY + timedelta(hours=1),
+        last_synced_at=TODAY + timedelta(hours=1),
+    )
+    evaluation = source.evaluation
+
+    evaluate_sources(acme, [following], at=TOMORROW)
+
+    evaluation.refresh_from_db()
+    assert evaluation.changed_at == TODAY
+
+
 def test_a_source_that_is_read_no_longer_is_not_stale(acme, source):
     evaluate_sources(acme, [freshness(source)], at=YESTERDAY)
     assert evaluate_sources(acme, [], at=TODAY).closed == 1
