@@ -75,13 +75,17 @@ class Command(BaseCommand):
                 setattr(server, field, options[field])
         if options["ca_bundle"]:
             try:
-                server.ca_bundle = Path(options["ca_bundle"]).read_text(encoding="ascii")
+                server.ca_bundle = Path(options["ca_bundle"]).read_text(
+                    encoding="ascii"
+                )
             except (OSError, UnicodeDecodeError) as error:
                 raise CommandError(
                     f"--ca-bundle: {options['ca_bundle']} cannot be read as PEM: {error}"
                 ) from error
         server.verify_tls = server.verify_tls and not options["no_verify_tls"]
-        server.read_artifacts = server.read_artifacts and not options["without_artifacts"]
+        server.read_artifacts = (
+            server.read_artifacts and not options["without_artifacts"]
+        )
         server.is_enabled = server.is_enabled and not options["no_schedule"]
         if options["auth_method"]:
             server.auth_method = options["auth_method"]
@@ -119,7 +123,9 @@ def _variable(name: str | None, option: str) -> Any:
 def _sentence(error: ValidationError) -> str:
     if hasattr(error, "message_dict"):
         return "; ".join(
-            f"{field}: {' '.join(messages)}" if field != "__all__" else " ".join(messages)
+            f"{field}: {' '.join(messages)}"
+            if field != "__all__"
+            else " ".join(messages)
             for field, messages in error.message_dict.items()
         )
     return " ".join(error.messages)
