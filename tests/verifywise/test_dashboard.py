@@ -274,6 +274,18 @@ def test_who_tries_too_often_is_told_for_how_long_it_is_locked(
     assert "verifywise/console" in page
 
 
+def test_a_page_that_is_not_open_says_so_in_a_sentence(
+    olga: User, registry: None
+) -> None:
+    visitor = Visitor(olga)
+
+    refused = visitor.page("mlflow_sync/trackingserver/add/", answers=403)
+    assert "<h1>Not open to you</h1>" in refused
+    assert "not open to your role" in refused
+    lost = visitor.page("nowhere/at/all/", answers=404)
+    assert "<h1>Nothing here</h1>" in lost
+
+
 def test_pages_of_the_console_are_for_members_only(registry: None) -> None:
     answer: Any = Client().get("/console/inventory/registeredmodel/")
 
