@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
@@ -53,14 +54,18 @@ def moment(at: datetime | None) -> SafeString:
 
 
 def number(value: float | None) -> SafeString:
-    """Return a number with its thousands apart; of a fraction six digits, all on hover."""
+    """Return a number with its thousands apart.
+
+    Of a fraction, and of what is too long to read, six digits, and all on hover.
+    """
     if value is None:
         return NOTHING
-    if isinstance(value, int) or (value.is_integer() and abs(value) < EXACT):
-        value = int(value)
-        return format_html('<span class="vw-number">{}</span>', f"{value:,}")
+    if abs(value) < EXACT and (isinstance(value, int) or value.is_integer()):
+        return format_html('<span class="vw-number">{}</span>', f"{int(value):,}")
+    # PostgreSQL gives a float such as 1e301 back as an integer of 302 digits.
+    short = f"{Decimal(value):.6g}" if isinstance(value, int) else f"{value:,.6g}"
     return format_html(
-        '<span class="vw-number" title="{}">{}</span>', repr(value), f"{value:,.6g}"
+        '<span class="vw-number" title="{}">{}</span>', repr(value)[:LONG], short
     )
 
 

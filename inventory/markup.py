@@ -33,7 +33,7 @@ def stage(version: ModelVersion) -> SafeString:
 def aliases(names: Sequence[str]) -> SafeString:
     return format_html_join(
         "",
-        '<span class="vw-alias" title="Alias">@{}</span>',
+        '<span class="vw-alias" title="Alias {0}">@{0}</span>',
         ((name,) for name in names),
     )
 

@@ -50,6 +50,9 @@ def test_a_moment_has_its_exact_time_in_utc_on_hover() -> None:
         (0.91234567, 'title="0.91234567">0.912346<'),
         (-12345.678, ">-12,345.7<"),
         (1e308, ">1e+308<"),
+        (17 * 10**300, ">1.70000e+301<"),
+        (10**400, ">1.00000e+400<"),
+        (float("inf"), ">inf<"),
     ],
 )
 def test_numbers_are_short_and_whole_on_hover(number: float, told: str) -> None:
