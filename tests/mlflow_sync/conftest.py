@@ -44,30 +44,36 @@ def server(acme: Organization, own_mlflow: MlflowServer) -> TrackingServer:
         return save_server(TrackingServer(url=own_mlflow.url), name="Production")
 
 
+def sync_to_end(
+    organization: Organization,
+    server: TrackingServer,
+    *,
+    patience: float = float("inf"),
+    artifacts: bool = False,
+    full: bool = False,
+) -> SyncRun:
+    """Sync a server to its end, in the test's own process, and return the run."""
+    with tenancy.acting_for(organization):
+        queued = request_sync(
+            server,
+            trigger=SyncRun.Trigger.MANUAL,
+            with_artifacts=artifacts,
+            is_full=full,
+            enqueue=False,
+        )
+    finished = sync.advance(organization, queued.pk, patience=patience)
+    assert finished is not None
+    while finished.is_active:  # slices of a long sync
+        following = sync.advance(organization, queued.pk, patience=patience)
+        assert following is not None
+        finished = following
+    return finished
+
+
 @pytest.fixture
 def sync_now(acme: Organization, server: TrackingServer) -> Syncer:
-    """Sync the server to its end, in the test's own process, and return the run."""
-
-    def run(
-        *, patience: float = float("inf"), artifacts: bool = False, full: bool = False
-    ) -> SyncRun:
-        with tenancy.acting_for(acme):
-            queued = request_sync(
-                server,
-                trigger=SyncRun.Trigger.MANUAL,
-                with_artifacts=artifacts,
-                is_full=full,
-                enqueue=False,
-            )
-        finished = sync.advance(acme, queued.pk, patience=patience)
-        assert finished is not None
-        while finished.is_active:  # slices of a long sync
-            following = sync.advance(acme, queued.pk, patience=patience)
-            assert following is not None
-            finished = following
-        return finished
-
-    return run
+    """Sync Acme's server to its end."""
+    return partial(sync_to_end, acme, server)
 
 
 @pytest.fixture
