@@ -31,6 +31,10 @@ from mlflow_sync.exceptions import (
 )
 from mlflow_sync.models import SyncRun, TrackingServer, TrackingServerSecret
 
+NAME_OF_REMOVED = (
+    "A server of this name was removed, and its models are kept under it: save the "
+    "settings of that server to bring it back, or choose another name."
+)
 SECRET_FIELDS = ("username", "password", "token", "headers")
 _AUDITED = (
     "url",
@@ -279,6 +283,11 @@ def _save_source(server: TrackingServer, name: str | None) -> None:
         source.full_clean(exclude=["organization"])
         source.validate_constraints()
     except ValidationError as error:
+        removed = TrackingServer.objects.filter(
+            source__name=source.name, removed_at__isnull=False
+        )
+        if removed.exists():
+            raise ValidationError({"name": NAME_OF_REMOVED}) from error
         raise ValidationError({"name": error.messages}) from error
     source.save()
     server.source = source

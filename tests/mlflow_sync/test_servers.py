@@ -129,6 +129,17 @@ def test_a_name_is_given_once(server: TrackingServer) -> None:
     assert "name" in refusal.value.message_dict
 
 
+def test_the_name_of_a_removed_server_leads_to_it(server: TrackingServer) -> None:
+    remove_server(server)
+
+    with pytest.raises(ValidationError) as refusal:
+        save_server(TrackingServer(url="https://x.example.org"), name="Production")
+    assert "was removed" in refusal.value.message_dict["name"][0]
+
+    save_server(server, credentials=SECRETS)
+    assert server.removed_at is None
+
+
 def test_no_credential_is_on_the_trail_in_a_repr_or_in_the_log(
     acme: Organization, caplog: pytest.LogCaptureFixture
 ) -> None:
