@@ -606,7 +606,7 @@ def test_the_workers_of_a_preloaded_gunicorn_share_one_server_to_the_end(
         stdout=log, stderr=log,
     )  # fmt: skip
     try:
-        until(web.exists, "gunicorn listens")
+        until(lambda: listens(web), "gunicorn listens")
         serving = house.process.pid
         victim = psutil.Process(int(fetch(web)))
         victim.kill()  # its successor is a fork of the master too
@@ -622,6 +622,12 @@ def test_the_workers_of_a_preloaded_gunicorn_share_one_server_to_the_end(
     finally:
         kill(master)
         log.close()
+
+
+def listens(web: Path) -> bool:
+    """Tell whether a connection is taken: a socket's file is there before it listens."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(web)) == 0
 
 
 def fetch(web: Path) -> str:
