@@ -9,6 +9,6 @@ class AccountsConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        from accounts import audit, checks, signing_in  # noqa: F401
+        from accounts import audit, checks, signing_in  # noqa: F401 - they register
 
         connection_created.connect(checks.refuse_privileged_role)

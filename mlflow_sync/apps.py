@@ -8,4 +8,4 @@ class MlflowSyncConfig(AppConfig):
     verbose_name = "MLflow"
 
     def ready(self) -> None:
-        from mlflow_sync import checks  # noqa: F401
+        from mlflow_sync import checks  # noqa: F401 - they register

@@ -187,7 +187,7 @@ class Sync:
             connection = connection_to(server)
             before = SyncRun.objects.filter(
                 server=server,
-                status__in=(SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL),
+                status__in=SyncRun.READ,
             ).first()
             secret = getattr(server, "secret", None)
             run.source_uri = server.url

@@ -9,7 +9,7 @@ class VerifyWiseConfig(AppConfig):
     verbose_name = "VerifyWise"
 
     def ready(self) -> None:
-        from verifywise import checks  # noqa: F401
+        from verifywise import checks  # noqa: F401 - they register
 
 
 class ConsoleConfig(AdminConfig):

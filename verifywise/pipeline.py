@@ -64,7 +64,7 @@ def judge(organization: Organization, *, only_due: bool = False) -> Report:
 
 def freshness(organization: Organization) -> list[SourceFacts]:
     """Return when each source was last synced, and how often that should happen."""
-    read = Q(sync_runs__status__in=(SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL))
+    read = Q(sync_runs__status__in=SyncRun.READ)
     at, interval = now(), sync_interval()
     with tenancy.acting_for(organization, origin="scheduler"):
         rows = (

@@ -26,7 +26,6 @@ class SignIn(AdminAuthenticationForm):
 class Console(UnfoldAdminSite):
     login_form = SignIn
     index_title = "Overview"
-    enable_nav_sidebar = True
 
     def register(
         self,

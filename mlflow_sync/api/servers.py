@@ -39,8 +39,6 @@ from mlflow_sync.servers import (
     test_server,
 )
 
-READ = (SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL)
-
 
 class SyncRunReference(serializers.Serializer[Any]):
     """A sync run, as its server names it."""
@@ -222,7 +220,7 @@ class TrackingServerViewSet(
                 )[:1]
             ),
             last_synced_at=Max(
-                "sync_runs__finished_at", filter=Q(sync_runs__status__in=READ)
+                "sync_runs__finished_at", filter=Q(sync_runs__status__in=SyncRun.READ)
             ),
         )
     )

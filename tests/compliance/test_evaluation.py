@@ -332,6 +332,17 @@ def test_a_source_that_is_read_no_longer_is_not_stale(acme, source):
     assert ResultChange.objects.get().detail == SWITCHED_OFF
 
 
+def test_a_list_of_versions_selects_its_counts_along(
+    acme, version, django_assert_num_queries
+):
+    evaluate_organization(acme)
+    with django_assert_num_queries(1):
+        (found,) = ModelVersion.objects.select_related("evaluation").defer(
+            "evaluation__results"
+        )
+        assert found.evaluation.critical == 2
+
+
 # Tenancy and the trail
 
 
