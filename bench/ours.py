@@ -23,7 +23,8 @@ from accounts import tenancy  # noqa: E402
 from accounts.models import Organization  # noqa: E402
 from mlflow_sync import sync  # noqa: E402
 from mlflow_sync.models import SyncRun, TrackingServer  # noqa: E402
-from mlflow_sync.servers import request_sync, save_server  # noqa: E402
+from mlflow_sync.queueing import request_sync  # noqa: E402
+from mlflow_sync.servers import save_server  # noqa: E402
 from verifywise import pipeline  # noqa: E402
 
 # What a sync without a change may write: its own record, the trail, the queue.

@@ -1,4 +1,4 @@
-"""The acts on tracking servers: save, remove, test, ask for a sync.
+"""The acts on tracking servers: save, remove, test.
 
 Each checks the permission, makes the change and notes the audit entry in one go; the
 console, the API and the command line all come here.
@@ -13,23 +13,21 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.timezone import now
-from django_q.tasks import async_task
 
-from accounts import audit, tenancy
+from accounts import audit
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory.models import Source
-from mlflow_sync import lease, schedules
+from mlflow_sync import queueing, schedules
 from mlflow_sync.client import Client, Connection
 from mlflow_sync.exceptions import (
     FailureKind,
-    SyncAlreadyActive,
     SyncError,
     UndecryptableSecret,
 )
-from mlflow_sync.models import SyncRun, TrackingServer, TrackingServerSecret
+from mlflow_sync.models import TrackingServer, TrackingServerSecret
 
 NAME_OF_REMOVED = (
     "A server of this name was removed, and its models are kept under it: save the "
@@ -125,7 +123,9 @@ def save_server(
         secret.save()
         schedules.schedule_sync(server)
         if moved:
-            _end_syncs(server, "The tracking server's URL was changed.", begun=True)
+            queueing.end_syncs(
+                server, "The tracking server's URL was changed.", begun=True
+            )
         audit.record(
             "tracking_server.added" if is_new else "tracking_server.changed",
             server,
@@ -140,7 +140,7 @@ def remove_server(server: TrackingServer) -> None:
     with transaction.atomic():
         server.is_enabled = False
         schedules.schedule_sync(server)
-        _end_syncs(server, "The tracking server was removed.")
+        queueing.end_syncs(server, "The tracking server was removed.")
         TrackingServerSecret.objects.filter(server=server).update(
             username="", password="", token="", headers=""
         )
@@ -199,80 +199,6 @@ def remember_test(server: TrackingServer, result: TestResult) -> TestResult:
         changes={"passed": result.passed, "message": result.message},
     )
     return result
-
-
-def request_sync(
-    server: TrackingServer,
-    *,
-    trigger: SyncRun.Trigger,
-    is_full: bool = False,
-    with_artifacts: bool = True,
-    enqueue: bool = True,
-) -> SyncRun:
-    """Queue a sync; the job goes onto the queue in this transaction.
-
-    Raises SyncAlreadyActive when one is queued or running. A run whose worker died is
-    closed first, so that it stands in nobody's way.
-    """
-    require(Permission.SYNC)
-    close_abandoned(server)
-    acting = tenancy.current()
-    run = SyncRun(
-        server=server,
-        trigger=trigger,
-        requested_by=acting.actor if acting else None,
-        is_full=is_full,
-        with_artifacts=with_artifacts and server.read_artifacts,
-    )
-    try:
-        with transaction.atomic():
-            run.save()
-    except IntegrityError as error:
-        active = SyncRun.objects.active().filter(server=server).first()
-        state = active.get_status_display().lower() if active else "active"
-        raise SyncAlreadyActive(
-            f"A sync of {server} is {state} already; it was not started twice."
-        ) from error
-    audit.record("sync.requested", run, changes={"trigger": trigger, "full": is_full})
-    if enqueue:
-        enqueue_sync(run)
-    return run
-
-
-def enqueue_sync(run: SyncRun) -> None:
-    """Put the next slice of a run onto the queue. Jobs carry ids only."""
-    async_task(
-        settings.SYNC_JOB, run.organization_id, run.pk, task_name=f"sync {run.pk}"
-    )
-
-
-def close_abandoned(server: TrackingServer) -> None:
-    """Close the server's run whose worker is silent, or which no worker took up."""
-    for run in SyncRun.objects.active().filter(server=server).select_for_update():
-        if run.is_abandoned:
-            lease.close(
-                run,
-                SyncRun.Status.FAILED,
-                error="The worker that ran this sync stopped in the middle of it.",
-                kind="worker_lost",
-            )
-        elif run.is_forgotten:
-            lease.close(
-                run,
-                SyncRun.Status.FAILED,
-                error="No worker took this sync up for a day.",
-                kind="worker_lost",
-            )
-
-
-def _end_syncs(server: TrackingServer, why: str, *, begun: bool = False) -> None:
-    """Close the server's active sync, or only one that has `begun`.
-
-    Its worker finds the run closed at its next beat, and stops.
-    """
-    for run in SyncRun.objects.active().filter(server=server).select_for_update():
-        if run.started_at or not begun:
-            lease.close(run, SyncRun.Status.FAILED, error=why, kind="unwanted")
 
 
 def _save_source(server: TrackingServer, name: str | None) -> None:

@@ -32,8 +32,9 @@ from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize import normalize_experiment, normalize_model
 from mlflow_sync.normalize_text import clean_text
 from mlflow_sync.placing import Placing
+from mlflow_sync.queueing import enqueue_sync
 from mlflow_sync.sandbox import Sandbox
-from mlflow_sync.servers import connection_to, enqueue_sync
+from mlflow_sync.servers import connection_to
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,

@@ -11,7 +11,7 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
-from mlflow_sync import lease, servers
+from mlflow_sync import lease, queueing, servers
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
 from mlflow_sync.models import SyncRun, TrackingServer
 from verifywise import pipeline
@@ -44,7 +44,7 @@ def scheduled_sync(organization_id: int, server_id: int) -> None:
         if not server.is_enabled:
             return
         try:
-            run = servers.request_sync(
+            run = queueing.request_sync(
                 server,
                 trigger=SyncRun.Trigger.SCHEDULE,
                 enqueue=result is None or result.passed,
@@ -84,7 +84,7 @@ def tend() -> None:
             for server in TrackingServer.objects.filter(
                 sync_runs__status__in=SyncRun.ACTIVE
             ).select_related("source"):
-                servers.close_abandoned(server)
+                queueing.close_abandoned(server)
 
 
 def evaluate_everybody() -> None:

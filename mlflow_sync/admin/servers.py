@@ -22,6 +22,7 @@ from accounts.console import RecordedByAct
 from accounts.pages import HistoryPage
 from accounts.roles import Permission
 from mlflow_sync import markup as parts
+from mlflow_sync import queueing
 from mlflow_sync import servers as acts
 from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import ServerForm
@@ -214,7 +215,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
     def sync_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         server = self._for_act(request, pk)
         try:
-            run = acts.request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+            run = queueing.request_sync(server, trigger=SyncRun.Trigger.MANUAL)
         except SyncAlreadyActive as active:
             messages.warning(request, str(active))
             run = SyncRun.objects.active().get(server=server)
@@ -237,7 +238,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         started = []
         for server in queryset.filter(removed_at=None):
             try:
-                acts.request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+                queueing.request_sync(server, trigger=SyncRun.Trigger.MANUAL)
             except SyncAlreadyActive as active:
                 messages.warning(request, str(active))
             else:

@@ -30,11 +30,11 @@ from accounts.roles import Permission
 from inventory.api.filters import FlagFilter
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
 from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import (
     SECRET_FIELDS,
     Credentials,
     remove_server,
-    request_sync,
     save_server,
     test_server,
 )

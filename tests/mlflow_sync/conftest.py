@@ -15,7 +15,8 @@ from accounts.models import Organization
 from mlflow_sync import sync
 from mlflow_sync.client import Client
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.servers import request_sync, save_server
+from mlflow_sync.queueing import request_sync
+from mlflow_sync.servers import save_server
 from tests.mlflow_sync.faulty import Faulty
 from tests.registry import Registry
 from tests.servers import Flavour, MlflowServer, shared_mlflow

@@ -17,12 +17,8 @@ from mlflow_sync import fetching, lease, sync
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.fetching import Prefetched
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.servers import (
-    close_abandoned,
-    remove_server,
-    request_sync,
-    save_server,
-)
+from mlflow_sync.queueing import close_abandoned, request_sync
+from mlflow_sync.servers import remove_server, save_server
 from tests.mlflow_sync.conftest import Syncer
 from tests.mlflow_sync.faulty import Faulty
 from tests.mlflow_sync.test_sync import trained

@@ -14,12 +14,8 @@ from accounts.models import AuditEvent, Organization, User
 from accounts.roles import Role
 from mlflow_sync.exceptions import UndecryptableSecret
 from mlflow_sync.models import SyncRun, TrackingServer, TrackingServerSecret
-from mlflow_sync.servers import (
-    Credentials,
-    remove_server,
-    request_sync,
-    save_server,
-)
+from mlflow_sync.queueing import request_sync
+from mlflow_sync.servers import Credentials, remove_server, save_server
 from mlflow_sync.servers import (
     test_server as ask_server,
 )

@@ -13,7 +13,8 @@ from accounts.models import AuditEvent, Organization
 from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel
 from mlflow_sync import sync
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.servers import Credentials, request_sync, save_server
+from mlflow_sync.queueing import request_sync
+from mlflow_sync.servers import Credentials, save_server
 from tests.mlflow_sync.conftest import Syncer
 from tests.mlflow_sync.faulty import Fault, Faulty
 from tests.mlflow_sync.test_sync import trained, version_of

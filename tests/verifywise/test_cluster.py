@@ -15,7 +15,8 @@ from django.utils.timezone import now
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.servers import request_sync, save_server
+from mlflow_sync.queueing import request_sync
+from mlflow_sync.servers import save_server
 from tests.servers import MlflowServer
 from tests.wire import scripted
 from tests.workers import wait_until, worker

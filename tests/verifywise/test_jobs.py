@@ -19,7 +19,8 @@ from compliance.models import Evaluation
 from mlflow_sync import servers
 from mlflow_sync.client import Connection
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.servers import request_sync, save_server
+from mlflow_sync.queueing import request_sync
+from mlflow_sync.servers import save_server
 from tests.servers import MlflowServer, free_port
 from verifywise import jobs
 from verifywise.schedules import ensure_standing

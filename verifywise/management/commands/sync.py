@@ -13,7 +13,7 @@ from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.servers import request_sync
+from mlflow_sync.queueing import request_sync
 from verifywise import pipeline
 
 EXIT = {SyncRun.Status.SUCCEEDED: 0, SyncRun.Status.PARTIAL: 3}

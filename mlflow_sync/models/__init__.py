@@ -1,0 +1,27 @@
+"""Tracking servers, their credentials, and the record of every sync."""
+
+from __future__ import annotations
+
+from mlflow_sync.models.runs import (
+    LEASE,
+    LONGEST_WAIT,
+    SyncFailure,
+    SyncRun,
+    SyncRunQuerySet,
+)
+from mlflow_sync.models.servers import (
+    KeyCanary,
+    TrackingServer,
+    TrackingServerSecret,
+)
+
+__all__ = (
+    "LEASE",
+    "LONGEST_WAIT",
+    "KeyCanary",
+    "SyncFailure",
+    "SyncRun",
+    "SyncRunQuerySet",
+    "TrackingServer",
+    "TrackingServerSecret",
+)

@@ -1,0 +1,175 @@
+"""Tracking servers, and their credentials in a table apart."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.urls import reverse
+
+from accounts.walls import (
+    OneToOneInOrganization,
+    SameOrganization,
+    TenantHistory,
+    TenantModel,
+)
+from inventory.models import Source
+from mlflow_sync.fields import SecretTextField
+
+
+class TrackingServer(TenantModel):
+    """An MLflow server that models are read from. Its credentials are in a table apart."""
+
+    class AuthMethod(models.TextChoices):
+        NONE = "none", "None"
+        BASIC = "basic", "User name and password"
+        TOKEN = "token", "Bearer token"
+
+    source = OneToOneInOrganization(
+        Source, models.CASCADE, related_name="tracking_server"
+    )
+    # Not a URLField: it refuses names of one word, as servers in a cluster have.
+    url = models.CharField(
+        "URL",
+        max_length=500,
+        help_text="As you open it in the browser, with a path if it has one.",
+    )
+    auth_method = models.CharField(
+        "authentication",
+        max_length=5,
+        choices=AuthMethod,
+        default=AuthMethod.NONE,
+    )
+    workspace = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Only for MLflow servers with workspaces switched on.",
+    )
+    verify_tls = models.BooleanField("verify TLS certificate", default=True)
+    ca_bundle = models.TextField(
+        "CA bundle",
+        blank=True,
+        help_text="Certificates (PEM) of your own authority, if the server uses one.",
+    )
+    connect_timeout = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(120)],
+        help_text="Seconds.",
+    )
+    read_timeout = models.PositiveSmallIntegerField(
+        default=60,
+        validators=[MinValueValidator(1), MaxValueValidator(600)],
+        help_text="Seconds without a byte.",
+    )
+    read_artifacts = models.BooleanField(
+        default=True,
+        help_text="List artifacts and read environment files of new versions.",
+    )
+    is_enabled = models.BooleanField(
+        "scheduled", default=True, help_text="Sync by itself, every hour by default."
+    )
+
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_test_passed = models.BooleanField(null=True, editable=False)
+    last_test_message = models.TextField(blank=True, editable=False)
+    mlflow_version = models.CharField(max_length=40, blank=True, editable=False)
+
+    history = TenantHistory()
+
+    class Meta(TenantModel.Meta):
+        ordering = ("source__name",)
+        constraints = (
+            *TenantModel.Meta.constraints,
+            SameOrganization(field="source", name="same_mlflow_server_source"),
+            models.UniqueConstraint(
+                fields=["organization", "source"], name="one_server_per_source"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.source.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:mlflow_sync_trackingserver_change", args=[self.pk])
+
+    def clean(self) -> None:
+        super().clean()
+        self.url = self.url.strip().rstrip("/")
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            raise ValidationError({"url": "This is not a URL."}) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValidationError(
+                {"url": "Give the URL with http:// or https:// and the server's name."}
+            )
+        if parts.username or parts.password:
+            raise ValidationError(
+                {
+                    "url": "Leave user name and password out of the URL: they have fields."
+                }
+            )
+        if parts.query or parts.fragment:
+            raise ValidationError({"url": "Leave out what follows ? or # in the URL."})
+
+
+class TrackingServerSecret(TenantModel):
+    """The credentials of a server, encrypted; write-only for people and API alike.
+
+    A table of its own, so that a row no key can open spoils no list of servers.
+    """
+
+    server = OneToOneInOrganization(
+        TrackingServer, models.CASCADE, related_name="secret"
+    )
+    username = SecretTextField(blank=True, default="")
+    password = SecretTextField(blank=True, default="")
+    token = SecretTextField(blank=True, default="")
+    headers = SecretTextField(blank=True, default="", help_text="JSON: name -> value")
+
+    class Meta(TenantModel.Meta):
+        constraints = (
+            *TenantModel.Meta.constraints,
+            SameOrganization(field="server", name="same_mlflow_secret_server"),
+            models.UniqueConstraint(
+                fields=["organization", "server"], name="one_secret_per_server"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"credentials of {self.server}"
+
+    def header_values(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.headers) if self.headers else {}
+        return found
+
+    def fingerprint(self) -> str:
+        """Name the credential without telling it, so that runs can say which they used.
+
+        Keyed with the installation's secret: without it, guesses cannot be checked.
+        """
+        told = json.dumps(
+            [self.username, self.password, self.token, self.header_values()],
+            sort_keys=True,
+        )
+        return hmac.new(
+            settings.SECRET_KEY.encode(), told.encode(), hashlib.sha256
+        ).hexdigest()[:16]
+
+
+class KeyCanary(models.Model):
+    """One encrypted word, by which a start with the wrong key is noticed at once."""
+
+    WORD = "canary"
+
+    word = SecretTextField()
+
+    def __str__(self) -> str:
+        return "key canary"
