@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django_q.tasks import async_task
@@ -18,11 +20,15 @@ def request_sync(
     server: TrackingServer,
     *,
     trigger: SyncRun.Trigger,
+    targets: Sequence[str] = (),
     is_full: bool = False,
     with_artifacts: bool = True,
     enqueue: bool = True,
 ) -> SyncRun:
     """Queue a sync; the job goes onto the queue in this transaction.
+
+    With `targets`, names of models, only these are read, and nothing is looked for
+    that may be gone.
 
     Raises SyncAlreadyActive when one is queued or running. A run whose worker died is
     closed first, so that it stands in nobody's way.
@@ -34,6 +40,8 @@ def request_sync(
         server=server,
         trigger=trigger,
         requested_by=acting.actor if acting else None,
+        reach=SyncRun.Reach.MODELS if targets else SyncRun.Reach.REGISTRY,
+        targets=list(targets),
         is_full=is_full,
         with_artifacts=with_artifacts and server.read_artifacts,
     )

@@ -28,6 +28,10 @@ class SyncRunQuerySet(models.QuerySet["SyncRun"]):
     def finished(self) -> SyncRunQuerySet:
         return self.exclude(status__in=SyncRun.ACTIVE)
 
+    def whole(self) -> SyncRunQuerySet:
+        """Those that read a registry to its end."""
+        return self.filter(status__in=SyncRun.READ, reach=SyncRun.Reach.REGISTRY)
+
 
 class SyncRun(TenantModel):
     """One reading of a tracking server: the ingestion event auditors ask for."""
@@ -37,6 +41,14 @@ class SyncRun(TenantModel):
         MANUAL = "manual", "Sync now"
         API = "api", "API"
         COMMAND = "command", "Command line"
+        WEBHOOK = "webhook", "Webhook"
+
+    class Reach(models.TextChoices):
+        """What of the server a run reads."""
+
+        REGISTRY = "registry", "The whole registry"
+        MODELS = "models", "Named models"
+        FILES = "files", "Files, for their digests"
 
     class Status(models.TextChoices):
         QUEUED = "queued", "Queued"
@@ -45,6 +57,7 @@ class SyncRun(TenantModel):
         PARTIAL = "partial", "Partial"
         FAILED = "failed", "Failed"
         SKIPPED = "skipped", "Skipped"
+        CANCELLED = "cancelled", "Cancelled"
 
     ACTIVE = (Status.QUEUED, Status.RUNNING)
     READ = (Status.SUCCEEDED, Status.PARTIAL)  # to the registry's end
@@ -65,8 +78,17 @@ class SyncRun(TenantModel):
     requested_by = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, related_name="+"
     )
+    reach = models.CharField(max_length=10, choices=Reach, default=Reach.REGISTRY)
+    targets = models.JSONField(
+        default=list, help_text="Names of models, where only these are read."
+    )
     is_full = models.BooleanField(default=False)
     with_artifacts = models.BooleanField(default=True)
+    accepted_absence = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="So many versions or models may be gone: a person confirmed it.",
+    )
 
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     phase = models.CharField(max_length=60, blank=True)
@@ -84,6 +106,11 @@ class SyncRun(TenantModel):
     )
     error = models.TextField(blank=True)
     error_kind = models.CharField(max_length=40, blank=True)
+    vanished = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Versions or models that were gone at once, too many to believe.",
+    )
 
     attempts = models.PositiveSmallIntegerField(default=0)
     queued_at = models.DateTimeField(default=now)

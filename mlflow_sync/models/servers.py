@@ -74,6 +74,62 @@ class TrackingServer(TenantModel):
     is_enabled = models.BooleanField(
         "scheduled", default=True, help_text="Sync by itself, every hour by default."
     )
+    reread_within = models.PositiveSmallIntegerField(
+        "re-read runs within",
+        default=24,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="Syncs. Runs of versions in production, staging or under an alias, "
+        "and of new ones, are read by every sync; the others in turn.",
+    )
+    concurrency = models.PositiveSmallIntegerField(
+        "connections",
+        default=4,
+        validators=[MinValueValidator(1), MaxValueValidator(16)],
+        help_text="Requests under way at once.",
+    )
+    request_budget = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests a minute, of all that is read of this server. Empty: as "
+        "many as it answers.",
+    )
+    vanish_percent = models.PositiveSmallIntegerField(
+        "doubt absence above",
+        default=20,
+        validators=[MaxValueValidator(100)],
+        help_text="Percent. A sync in which more than so much disappeared at once "
+        "marks nothing absent, and asks.",
+    )
+    vanish_always = models.PositiveIntegerField(
+        "never doubt up to",
+        default=10,
+        help_text="Versions, or models, that may disappear at once, be they all.",
+    )
+    hash_files = models.BooleanField(
+        "hash files of production versions",
+        default=True,
+        help_text="Stream larger files once, to keep their SHA-256, and again to see "
+        "whether they still are what they were.",
+    )
+    hash_limit = models.PositiveIntegerField(
+        "largest file to hash",
+        default=2048,
+        validators=[MinValueValidator(1), MaxValueValidator(1_048_576)],
+        help_text="MiB. Larger ones are listed as too large.",
+    )
+    rehash_days = models.PositiveSmallIntegerField(
+        "verify hashes every",
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="Days.",
+    )
+
+    # How calm we have to be: syncs that failed in a row, and the pause they led to.
+    failures_in_row = models.PositiveSmallIntegerField(default=0, editable=False)
+    paused_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # Whose turn it is among the runs that are not read by every sync.
+    turn = models.PositiveIntegerField(default=0, editable=False)
 
     removed_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
