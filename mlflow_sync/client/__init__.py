@@ -7,6 +7,7 @@ requests that are allowed, `failures` says in sentences what went wrong, `rows` 
 
 from mlflow_sync.client.client import Client
 from mlflow_sync.client.connection import AuthMethod, Connection
+from mlflow_sync.client.pace import Pace
 from mlflow_sync.client.probing import Identity, Probe
 
-__all__ = ("AuthMethod", "Client", "Connection", "Identity", "Probe")
+__all__ = ("AuthMethod", "Client", "Connection", "Identity", "Pace", "Probe")

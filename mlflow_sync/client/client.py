@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Hashable,
+    Iterator,
+    Sequence,
+)
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -12,6 +19,7 @@ from typing import Any, Self, TypeVar
 from mlflow_sync.client import probing, rows
 from mlflow_sync.client.artifacts import ArtifactReader
 from mlflow_sync.client.connection import Connection
+from mlflow_sync.client.pace import Pace
 from mlflow_sync.client.transport import API, DELAYS, Query, Transport
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.snapshots import (
@@ -24,9 +32,6 @@ from mlflow_sync.snapshots import (
 
 T = TypeVar("T")
 
-# More runs in one answer keep a server worker busy for so long that uvicorn may take
-# it for dead and kill it: a thousand take it 2 to 5 s.
-RUNS_PER_REQUEST = 300
 MAX_PAGES = 10_000
 
 # What MLflow itself accepts; all else cannot be the id of a run, and would break the
@@ -47,8 +52,9 @@ class Client:
         *,
         delays: Sequence[float] = DELAYS,
         sleep: Callable[[float], object] = time.sleep,
+        pace: Pace | None = None,
     ) -> None:
-        self._transport = Transport(connection, delays=delays, sleep=sleep)
+        self._transport = Transport(connection, delays=delays, sleep=sleep, pace=pace)
         self._artifacts = ArtifactReader(self._transport)
 
     def __enter__(self) -> Self:
@@ -73,35 +79,46 @@ class Client:
         """Say which MLflow answers, and as whom, with at most two requests."""
         return probing.identify(self._transport)
 
-    def search_models(self, *, page_size: int = 1000) -> Iterator[list[ModelSnapshot]]:
-        """Yield all registered models by name, in pages of at most 1000.
+    def search_models(
+        self, *, name: str | None = None, page_size: int = 1000
+    ) -> Iterator[list[ModelSnapshot]]:
+        """Yield all registered models by name, or that of a name; at most 1000 a page.
 
         Prompts are left out, so that a page may be empty.
         """
         for page in self._search(
             "registered-models",
-            [("order_by", "name ASC")],
+            [("order_by", "name ASC"), *_named(name)],
             page_size=page_size,
             read=rows.read_model,
             key=lambda model: model.name,
         ):
-            yield [model for model in page if not rows.is_prompt(model.tags)]
+            yield [
+                model
+                for model in page
+                if name in (None, model.name) and not rows.is_prompt(model.tags)
+            ]
 
     def search_versions(
-        self, *, page_size: int = 2500
+        self, *, name: str | None = None, page_size: int = 2500
     ) -> Iterator[list[VersionSnapshot]]:
-        """Yield all versions by name and number, in pages of at most 10,000.
+        """Yield all versions by name and number, or a model's; at most 10,000 a page.
 
         Prompts are left out, so that a page may be empty.
         """
+        order = [("order_by", "name ASC"), ("order_by", "version_number ASC")]
         for page in self._search(
             "model-versions",
-            [("order_by", "name ASC"), ("order_by", "version_number ASC")],
+            [*order, *_named(name)],
             page_size=page_size,
             read=rows.read_version,
             key=lambda version: (version.name, version.version),
         ):
-            yield [version for version in page if not rows.is_prompt(version.tags)]
+            yield [
+                version
+                for version in page
+                if name in (None, version.name) and not rows.is_prompt(version.tags)
+            ]
 
     def search_experiments(
         self, *, page_size: int = 1000
@@ -120,14 +137,16 @@ class Client:
     ) -> list[RunSnapshot]:
         """Return the runs of these ids, deleted ones too; purged ones are absent.
 
-        One request for every 300 ids. MLflow searches only within `experiment_ids`.
+        One request for every 300 ids, or fewer where the server struggled. MLflow
+        searches only within `experiment_ids`.
         """
         wanted = [run for run in dict.fromkeys(run_ids) if _RUN_ID.fullmatch(run)]
         if not experiment_ids:
             return []
         found: dict[str, RunSnapshot] = {}
-        for start in range(0, len(wanted), RUNS_PER_REQUEST):
-            chunk = wanted[start : start + RUNS_PER_REQUEST]
+        while wanted:
+            size = self._transport.pace.runs_per_request
+            chunk, wanted = wanted[:size], wanted[size:]
             for page in self._run_pages(chunk, sorted(experiment_ids)):
                 for run in rows.read_rows(page, "runs", rows.read_run):
                     found[run.run_id] = run
@@ -158,7 +177,7 @@ class Client:
         next page, where they come again.
         """
         name = resource.replace("-", "_")
-        seen: set[Hashable] = set()
+        before: Container[Hashable] = ()
 
         def ask(token: str, size: int) -> dict[str, Any]:
             page: Query = [*query, ("max_results", size)]
@@ -168,8 +187,8 @@ class Client:
 
         for page in self._pages(name, ask, page_size):
             found = {key(item): item for item in rows.read_rows(page, name, read)}
-            yield [item for place, item in found.items() if place not in seen]
-            seen |= found.keys()
+            yield [item for place, item in found.items() if place not in before]
+            before = found.keys()
 
     def _run_pages(
         self, run_ids: list[str], experiment_ids: list[str]
@@ -221,3 +240,11 @@ class Client:
     @property
     def bytes(self) -> int:
         return self._transport.bytes
+
+
+def _named(name: str | None) -> Query:
+    """Return the filter by a name: none for a name that MLflow's filters cannot quote."""
+    if name is None or {"'", '"'} <= set(name):
+        return []
+    quote = "'" if '"' in name else '"'
+    return [("filter", f"name = {quote}{name}{quote}")]

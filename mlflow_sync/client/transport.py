@@ -20,6 +20,7 @@ import urllib3
 
 from mlflow_sync.client import failures
 from mlflow_sync.client.connection import Connection
+from mlflow_sync.client.pace import Pace
 from mlflow_sync.client.pool import Deadline, open_pool
 from mlflow_sync.exceptions import FailureKind, NotReadOnly, SyncError
 
@@ -69,8 +70,10 @@ class Transport:
         *,
         delays: Sequence[float] = DELAYS,
         sleep: Callable[[float], object] = time.sleep,
+        pace: Pace | None = None,
     ) -> None:
         self.connection = connection
+        self.pace = pace or Pace(sleep=sleep)
         self.requests = 0
         self.bytes = 0
         self._delays = tuple(delays)
@@ -113,9 +116,11 @@ class Transport:
                     raise
                 if too_much:
                     size //= 2
+                    self.pace.ease()
                 # Jitter is no secret: it only keeps workers from retrying in step.
                 pause = delay * random.uniform(1, 1 + JITTER)  # noqa: S311
                 pause = max(pause, error.retry_after)
+                self.pace.hold(error.retry_after)
                 logger.info("Asking again in %.1f s: %s", pause, error)
             self._sleep(pause)
         raise AssertionError("The last try neither answered nor failed.")
@@ -145,6 +150,7 @@ class Transport:
             headers = headers | {"Content-Type": "application/json"}
             content = json.dumps(body).encode()
 
+        self.pace.wait()
         self.requests += 1
         started = time.monotonic()
         self._deadline.restart()
