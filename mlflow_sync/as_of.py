@@ -29,7 +29,7 @@ class LastReads:
 
 def last_reads() -> dict[int, LastReads]:
     """Return the last reads of every source of the organization. Costs one query."""
-    read = SyncRun.objects.filter(status__in=SyncRun.READ)
+    read = SyncRun.objects.whole()
     all_files = Q(is_full=True, with_artifacts=True)
     return {
         source_id: LastReads(rows, files)

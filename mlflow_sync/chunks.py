@@ -31,12 +31,12 @@ from inventory.writing import StoreReport
 from mlflow_sync.artifacts import ReadArtifacts
 from mlflow_sync.comparison import Comparison, Key, Stored, key_of, of_files
 from mlflow_sync.exceptions import NormalizationError
-from mlflow_sync.fetching import Prefetched
 from mlflow_sync.files import FileReader
 from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize import normalize_version
-from mlflow_sync.normalize_text import clean_text, utc
+from mlflow_sync.normalize_text import clean_text, clean_uri, utc
 from mlflow_sync.snapshots import VersionSnapshot
+from mlflow_sync.turns import UNDER_WAY
 
 NO_NUMBER = "Its version is not a number that a version can have."
 TWICE = "Another version has this name and number, as far as they can be stored."
@@ -92,15 +92,20 @@ class VersionChunk:
         self._changed[key] = version
 
     def _wants_artifacts(self, version: VersionSnapshot, stored: Stored | None) -> bool:
-        """Tell whether to list the files: new, never listed, failed last time, or full.
+        """Tell whether to list the files: where they may be other than what is stored.
 
-        A version's source never changes: what is listed once stays as it is.
+        Of a version that is new, was never listed, failed last time, was still being
+        trained or has another source, and of all by a full sync.
         """
         if not self.run.with_artifacts or utc(version.creation_timestamp) is None:
             return False
         if stored is None or not stored.artifacts_fingerprint or self.run.is_full:
             return True
-        return bool(of_files(stored.incomplete))
+        return bool(
+            of_files(stored.incomplete)
+            or stored.training_status in UNDER_WAY
+            or stored.source_artifact_uri != clean_uri(version.source)
+        )
 
     def read_artifacts(
         self,
@@ -109,7 +114,7 @@ class VersionChunk:
         idle: Callable[[], None],
         is_late: Callable[[], bool],
     ) -> int:
-        """List and read the files of the versions that want it, one after the other.
+        """List and read the files of the versions that want it.
 
         Returns how many versions of the page are ready to be stored: all, unless it
         became late meanwhile.
@@ -122,12 +127,11 @@ class VersionChunk:
         if not wanted:
             return len(self.known.page.page)
         asked = [(version, self.known.run_of(version)) for _, _, version in wanted]
-        with Prefetched(files.read(asked), idle=idle) as found:
-            for (place, key, _), artifacts in zip(wanted, found, strict=True):
-                self._artifacts[key] = artifacts
-                idle()
-                if is_late():
-                    return place
+        for (place, key, _), artifacts in zip(wanted, files.read(asked), strict=True):
+            self._artifacts[key] = artifacts
+            idle()
+            if is_late():
+                return place
         return len(self.known.page.page)
 
     def first(self, count: int) -> VersionChunk:

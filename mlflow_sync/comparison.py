@@ -50,6 +50,8 @@ class Stored:
     absent_since: datetime | None
     fingerprint: str
     artifacts_fingerprint: str
+    training_status: str
+    source_artifact_uri: str
     incomplete: Mapping[str, str]
 
 
@@ -127,6 +129,8 @@ class Comparison:
                 "absent_since",
                 "fingerprint",
                 "artifacts_fingerprint",
+                "training_status",
+                "source_artifact_uri",
                 "incomplete",
             )
         ):
@@ -173,7 +177,7 @@ class Comparison:
         """Say which sections of a version, apart from its files, could not be read."""
         found: dict[Section, str] = {}
         run_id = run_id_of(version)
-        if run_id and self.run_of(version) is None:
+        if run_id in self.page.asked and self.run_of(version) is None:
             found[Section.RUN] = (
                 self.unusable_runs.get(run_id)
                 or clean_text(self.page.failure)
@@ -213,7 +217,7 @@ class Comparison:
     def last_known_runs(
         self, versions: Iterable[VersionSnapshot]
     ) -> dict[str, RunRecord]:
-        """Return the stored runs of versions whose run MLflow did not tell, by id."""
+        """Return the stored runs of versions whose run this sync has not, by id."""
         missing = {
             run_id_of(version) for version in versions if self.run_of(version) is None
         }.intersection(self.stored_runs)

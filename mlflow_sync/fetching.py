@@ -1,16 +1,9 @@
-"""Fetch in one thread, store in another: the server and the database work together.
-
-One fetching thread is enough, for the server is the limit; the bounded queue between
-the two keeps memory flat, whatever the size of the registry.
-"""
+"""What a sync asks for, in the order in which it asks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, Full, Queue
-from threading import Event, Thread
-from typing import Generic, TypeVar
 
 from mlflow_sync.client import Client, Identity
 from mlflow_sync.exceptions import FailureKind, SyncError
@@ -22,10 +15,7 @@ from mlflow_sync.snapshots import (
     VersionSnapshot,
 )
 
-T = TypeVar("T")
-
-PAGES_AHEAD = 2
-VERSIONS_PER_PAGE = 300  # their runs fit into one request of a bearable size
+VERSIONS_PER_PAGE = 2500
 # Said of these runs, not of the server as a whole: the versions are stored without.
 ABOUT_THE_PAGE = frozenset(
     {
@@ -35,7 +25,6 @@ ABOUT_THE_PAGE = frozenset(
         FailureKind.TOO_LARGE,
     }
 )
-PATIENCE = 5.0  # seconds between two looks at whether anybody still waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +43,27 @@ class Experiments:
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
-    """A page of versions with their runs by id; `failure` says why runs are missing."""
+class Listed:
+    """A page of the list of versions, as far as no earlier slice has stored it."""
 
     page: list[VersionSnapshot]
+
+
+Page = Identity | Models | ModelsEnd | Experiments | Listed
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """A part of the list of versions, with the runs that were asked for, by id.
+
+    `failure` says why runs are missing. Of the versions whose run was not asked for,
+    the stored run is as it was when it was their turn.
+    """
+
+    page: list[VersionSnapshot]
+    asked: Collection[str] = frozenset()
     runs: dict[str, RunSnapshot] = field(default_factory=dict)
     failure: str = ""
-
-
-Page = Identity | Models | ModelsEnd | Experiments | Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,13 @@ class Place:
     name: str = ""
     version: str = ""
 
-    def after(self, version: VersionSnapshot) -> Place:
-        """Return the place behind one more version."""
-        return Place(self.count + 1, clean_text(version.name), version.version)
+    def after(self, versions: Sequence[VersionSnapshot]) -> Place:
+        """Return the place behind some more versions."""
+        if not versions:
+            return self
+        last = versions[-1]
+        count = self.count + len(versions)
+        return Place(count, clean_text(last.name), last.version)
 
     def rest_of(
         self, page: list[VersionSnapshot], *, listed: int
@@ -93,104 +98,43 @@ class Place:
         return page[self.count - listed :]
 
 
-def pages(client: Client, *, place: Place) -> Iterator[Page]:
-    """Yield who answers, then all models, then experiments, then versions with runs.
+def pages(client: Client, *, targets: Sequence[str], place: Place) -> Iterator[Page]:
+    """Yield who answers, then models, then experiments, then versions.
 
-    Versions up to `place`, which an earlier slice has stored, are listed without runs.
+    With `targets` only models of these names, and their versions. Versions up to
+    `place`, which an earlier slice has stored, are left out.
     """
     yield client.identify()
-    for models in client.search_models():
-        yield Models(models)
+    names = targets or (None,)
+    for name in names:
+        for models in client.search_models(name=name):
+            yield Models(models)
     yield ModelsEnd()
-    experiments: set[str] = set()
-    for found in client.search_experiments():
-        experiments.update(experiment.experiment_id for experiment in found)
-        yield Experiments(found)
+    for experiments in client.search_experiments():
+        yield Experiments(experiments)
     listed, is_behind = 0, not place.count
-    for versions in client.search_versions(page_size=VERSIONS_PER_PAGE):
-        rest = versions if is_behind else place.rest_of(versions, listed=listed)
-        listed += len(versions)
-        is_behind = rest is not None
-        if rest:
-            yield _with_runs(client, rest, experiments)
+    for name in names:
+        for versions in client.search_versions(name=name, page_size=VERSIONS_PER_PAGE):
+            rest = versions if is_behind else place.rest_of(versions, listed=listed)
+            listed += len(versions)
+            is_behind = rest is not None
+            if rest:
+                yield Listed(rest)
 
 
-def _with_runs(
-    client: Client, versions: list[VersionSnapshot], experiments: set[str]
+def with_runs(
+    client: Client,
+    *,
+    versions: list[VersionSnapshot],
+    asked: Collection[str],
+    experiment_ids: Collection[str],
 ) -> Versions:
-    run_ids = {version.run_id for version in versions if version.run_id}
+    """Return the versions with the runs of these ids. Raises SyncError."""
     try:
-        runs = client.fetch_runs(run_ids, experiment_ids=experiments)
+        runs = client.fetch_runs(asked, experiment_ids=experiment_ids) if asked else []
     except SyncError as error:
         if error.kind not in ABOUT_THE_PAGE:
             raise
-        return Versions(versions, failure=str(error))
-    told = {run.run_id: run for run in runs if run.run_id in run_ids}
-    return Versions(versions, told)
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """The last thing that a thread has to tell, with the error that ended it."""
-
-    error: Exception | None = None
-
-
-class Prefetched(Generic[T]):
-    """Iterate over what a thread fetches ahead; `idle` is called while waiting.
-
-    An error of the thread is raised where its item would have come. Use as a context
-    manager: leaving it ends the thread, once the request that it is in has ended.
-    """
-
-    def __init__(self, source: Iterator[T], *, idle: Callable[[], None]) -> None:
-        self._source = source
-        self._idle = idle
-        self._queue: Queue[T | _End] = Queue(PAGES_AHEAD)
-        self._unwanted = Event()
-        self._thread = Thread(target=self._fetch, name="fetch", daemon=True)
-
-    def __enter__(self) -> Prefetched[T]:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._unwanted.set()
-        self._thread.join(PATIENCE)
-        while self._thread.is_alive():
-            self._idle()
-            self._thread.join(PATIENCE)
-
-    def __iter__(self) -> Iterator[T]:
-        while True:
-            try:
-                item = self._queue.get(timeout=PATIENCE)
-            except Empty:
-                self._idle()
-                continue
-            if not isinstance(item, _End):
-                yield item
-            elif item.error:
-                raise item.error
-            else:
-                return
-
-    def _fetch(self) -> None:
-        end = _End()
-        try:
-            for item in self._source:
-                if not self._put(item):
-                    return
-        except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
-            end = _End(error)
-        self._put(end)
-
-    def _put(self, item: T | _End) -> bool:
-        """Queue an item; return False when nobody wants it any more."""
-        while not self._unwanted.is_set():
-            try:
-                self._queue.put(item, timeout=0.2)
-            except Full:
-                continue
-            return True
-        return False
+        return Versions(versions, asked, failure=str(error))
+    told = {run.run_id: run for run in runs if run.run_id in asked}
+    return Versions(versions, asked, told)

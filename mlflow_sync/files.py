@@ -1,4 +1,4 @@
-"""The files of versions, asked for one version after the other.
+"""The files of versions, asked for a few versions at once and told in their order.
 
 Where the store behind the server fails, the server says so for every version anew, and
 may take a minute to do it: after a few in a row nobody is asked any more.
@@ -6,41 +6,59 @@ may take a minute to do it: after a few in a row nobody is asked any more.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
 
 from mlflow_sync.artifacts import ReadArtifacts, read_artifacts
 from mlflow_sync.client import Client
+from mlflow_sync.readers import Readers
 from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.snapshots import ArtifactsSnapshot, RunSnapshot, VersionSnapshot
 
 GIVE_UP_AFTER = 5  # versions in a row whose files the server failed to list
 GIVEN_UP = "{reason} The same of {count} versions before: it was not asked again."
+AHEAD = 8  # versions whose files are asked for before they are used; bounds the memory
 
 
 @dataclass(slots=True)
 class FileReader:
     """Lists and reads the files of versions during one slice of a sync."""
 
-    client: Client
+    readers: Readers
     sandbox: Sandbox
     _failed: int = 0  # in a row
     _reason: str = ""
+    _lock: Lock = field(default_factory=Lock)
 
     def read(
         self, versions: Iterable[tuple[VersionSnapshot, RunSnapshot | None]]
     ) -> Iterator[ReadArtifacts]:
         """Yield what the files of each version tell. Raises SyncError."""
+        waiting: deque[Future[ArtifactsSnapshot]] = deque()
         for version, run in versions:
-            yield read_artifacts(self._fetch(version, run), self.sandbox)
+            waiting.append(self.readers.submit(partial(self._fetch, version, run)))
+            if len(waiting) > AHEAD:
+                yield self._take(waiting.popleft())
+        while waiting:
+            yield self._take(waiting.popleft())
 
     def _fetch(
-        self, version: VersionSnapshot, run: RunSnapshot | None
+        self, version: VersionSnapshot, run: RunSnapshot | None, client: Client
     ) -> ArtifactsSnapshot:
-        if self._failed == GIVE_UP_AFTER:
+        if self._failed >= GIVE_UP_AFTER:
             reason = GIVEN_UP.format(reason=self._reason, count=GIVE_UP_AFTER)
             return ArtifactsSnapshot(root=version.source or "", failures={"": reason})
-        told = self.client.fetch_artifacts(version, run=run)
-        self._reason = told.store_failure
-        self._failed = self._failed + 1 if self._reason else 0
+        told = client.fetch_artifacts(version, run=run)
+        with self._lock:
+            if told.store_failure:
+                self._failed, self._reason = self._failed + 1, told.store_failure
+            elif self._failed < GIVE_UP_AFTER:
+                self._failed = 0
         return told
+
+    def _take(self, told: Future[ArtifactsSnapshot]) -> ReadArtifacts:
+        return read_artifacts(self.readers.result(told), self.sandbox)

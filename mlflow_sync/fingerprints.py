@@ -26,6 +26,11 @@ NORMALIZER_VERSION = 1
 _COMPLETE: Mapping[Section, str] = MappingProxyType({})
 
 
+def normalizer_fingerprint(vocabulary: Vocabulary) -> str:
+    """Return what tells whether the same rows would give the same records again."""
+    return _digest(NORMALIZER_VERSION, vocabulary.fingerprint)
+
+
 def row_fingerprint(
     snapshot: ModelSnapshot | RunSnapshot | ExperimentSnapshot,
     *,

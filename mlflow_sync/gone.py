@@ -18,8 +18,6 @@ from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.models import SyncRun
 
 CHUNK = 200  # rows that are marked in one transaction
-MOST = 0.2  # of what is there; more at once is not believed
-ALWAYS = 10  # so many may go, be they all
 
 
 def mark_gone(
@@ -32,17 +30,16 @@ def mark_gone(
 ) -> int:
     """Mark as absent what is not among the told names and numbers; count the versions.
 
-    Raises SyncError, and marks nothing, when too much is gone, unless the sync is a
-    full one: a person asked for it, and says so that it is right. A chunk is one
-    transaction; memory does not grow with what is there.
+    Raises SyncError, and marks nothing, when more is gone than the server's settings
+    let us believe and a person has confirmed. A chunk is one transaction; memory does
+    not grow with what is there.
     """
     source = run.server.source
     with tenancy.acting_for(organization, origin="sync"):
         gone_models, total_models = _gone_models(source, models)
         gone, total = _gone_versions(source, versions)
-    if not run.is_full:
-        _believe(len(gone), total, "versions")
-        _believe(len(gone_models), total_models, "models")
+    _believe(run, len(gone), total, "versions")
+    _believe(run, len(gone_models), total_models, "models")
     for start in range(0, len(gone), CHUNK):
         with tenancy.acting_for(organization, origin="sync"):
             lease.hold(run)
@@ -96,11 +93,15 @@ def _gone_versions(
     return gone, total
 
 
-def _believe(gone: int, total: int, what: str) -> None:
-    if gone > ALWAYS and gone > MOST * total:
+def _believe(run: SyncRun, gone: int, total: int, what: str) -> None:
+    server = run.server
+    if gone <= max(server.vanish_always, run.accepted_absence or 0):
+        return
+    if gone > total * server.vanish_percent / 100:
+        run.vanished = gone
         raise SyncError(
             f"Too much disappeared: {gone} of {total} {what} are no longer told. "
             "Nothing was marked absent. Did the user lose a permission in MLflow? If "
-            "they were deleted, start a full sync.",
+            "they were deleted, confirm it.",
             kind=FailureKind.VANISHED,
         )

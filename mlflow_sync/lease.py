@@ -45,13 +45,7 @@ def claim(organization: Organization, run_id: int) -> SyncRun | None:
             close(run, SyncRun.Status.FAILED, error=unwanted, kind="unwanted")
             return None
         if run.attempts >= MAX_ATTEMPTS:
-            close(
-                run,
-                SyncRun.Status.FAILED,
-                error=f"The sync was begun {run.attempts} times, and its worker "
-                "stopped each time without getting further.",
-                kind="worker_lost",
-            )
+            close_lost(run)
             return None
         run.attempts += 1
         run.status = SyncRun.Status.RUNNING
@@ -90,19 +84,40 @@ def beat(organization: Organization, run: SyncRun) -> None:
     with tenancy.acting_for(organization, origin="sync"):
         beaten = SyncRun.objects.filter(
             pk=run.pk, status=SyncRun.Status.RUNNING, heartbeat_at=run.heartbeat_at
-        ).update(heartbeat_at=at, phase=run.phase, counts=run.counts)
+        ).update(
+            heartbeat_at=at,
+            phase=run.phase,
+            counts=run.counts,
+            expected_versions=run.expected_versions,
+        )
     if not beaten:
         raise LeaseLost
     run.heartbeat_at = at
 
 
-def pause(
-    organization: Organization, run: SyncRun, *, place: Mapping[str, Any]
-) -> None:
-    """Save the place and free the run for its continuation."""
+def free(run: SyncRun) -> None:
+    """Give the run of a worker that died back to the queue, in the caller's transaction.
+
+    Its place is that of the last chunk which was stored.
+    """
+    run.status, run.heartbeat_at = SyncRun.Status.QUEUED, now()
+    run.save(update_fields=["status", "heartbeat_at"])
+
+
+def save_place(run: SyncRun, place: Mapping[str, Any]) -> None:
+    """Note how far a run is, in the transaction that stored as much.
+
+    Whoever takes it up goes on from there, and has its attempts anew.
+    """
+    run.place, run.attempts = dict(place), 1
+    run.save(update_fields=["place", "attempts", "counts"])
+
+
+def pause(organization: Organization, run: SyncRun) -> None:
+    """Free the run for its continuation; its place is saved."""
     with tenancy.acting_for(organization, origin="sync"):
         hold(run)
-        run.place, run.attempts = dict(place), 0
+        run.attempts = 0
         run.status = SyncRun.Status.QUEUED
         run.save()
 
@@ -119,6 +134,17 @@ def finish(
     with tenancy.acting_for(organization, origin="sync"):
         hold(run)
         close(run, status, error=error, kind=kind)
+
+
+def close_lost(run: SyncRun) -> None:
+    """Close a run that got nowhere however often it was begun."""
+    close(
+        run,
+        SyncRun.Status.FAILED,
+        error=f"The sync was begun {run.attempts} times, and its worker stopped each "
+        "time without getting further.",
+        kind="worker_lost",
+    )
 
 
 def close(

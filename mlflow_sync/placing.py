@@ -23,9 +23,14 @@ Renamed = list[tuple[RegisteredModel, str]]
 
 @dataclass(slots=True)
 class Placing:
-    """The registered models of one sync. Its methods work inside `acting_for`."""
+    """The registered models of one sync. Its methods work inside `acting_for`.
+
+    A sync that is not whole was told a few names only: there, a name that we do not
+    know is renamed or new, and which of them only a whole sync can tell.
+    """
 
     source: Source
+    is_whole: bool = True
     names: set[str] = field(default_factory=set)  # all that were told
     _waiting: list[ModelRecord] = field(default_factory=list)
     _is_first: bool | None = None
@@ -34,7 +39,7 @@ class Placing:
         """Store the models of a page that are known; the others wait for `finish`."""
         models = RegisteredModel.objects.filter(source=self.source)
         if self._is_first is None:
-            self._is_first = not models.exists()
+            self._is_first = self.is_whole and not models.exists()
         if self._is_first:
             store.store_models(self.source, records, at=now())
             return
@@ -53,7 +58,9 @@ class Placing:
         """Store those that waited: renamed, told again after an absence, or new."""
         if not self._waiting:
             return
-        renamed = self._renamed()
+        if not self.is_whole:
+            self._leave_what_may_be_renamed()
+        renamed = self._renamed() if self.is_whole else []
         before = {row.pk: row.name for row, _ in renamed}
         holders = RegisteredModel.objects.present().filter(
             source=self.source, name__in=[name for _, name in renamed]
@@ -68,6 +75,19 @@ class Placing:
             )
         store.store_models(self.source, self._waiting, at=now())
         self._waiting = []
+
+    def _leave_what_may_be_renamed(self) -> None:
+        """Leave to a whole sync what has the creation time of a model of another name."""
+        times = [record.created_at for record in self._waiting if record.created_at]
+        taken = set(
+            RegisteredModel.objects.present()
+            .filter(source=self.source, created_at__in=times)
+            .exclude(name__in=[record.name for record in self._waiting])
+            .values_list("created_at", flat=True)
+        )
+        self._waiting = [
+            record for record in self._waiting if record.created_at not in taken
+        ]
 
     def _renamed(self) -> Renamed:
         """Pair rows with the names they have now, where their creation time decides."""

@@ -1,10 +1,12 @@
-"""Asking for a sync, and ending one that nobody works on or nobody wants any more."""
+"""Asking for a sync, taking up one whose worker died, and ending one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django_q.tasks import async_task
 
@@ -23,18 +25,17 @@ def request_sync(
     targets: Sequence[str] = (),
     is_full: bool = False,
     with_artifacts: bool = True,
+    accepted_absence: int | None = None,
     enqueue: bool = True,
 ) -> SyncRun:
     """Queue a sync; the job goes onto the queue in this transaction.
 
     With `targets`, names of models, only these are read, and nothing is looked for
-    that may be gone.
-
-    Raises SyncAlreadyActive when one is queued or running. A run whose worker died is
-    closed first, so that it stands in nobody's way.
+    that may be gone. Raises SyncAlreadyActive when one is queued or running; one whose
+    worker died is taken up again first.
     """
     require(Permission.SYNC)
-    close_abandoned(server)
+    revive(server)
     acting = tenancy.current()
     run = SyncRun(
         server=server,
@@ -44,6 +45,7 @@ def request_sync(
         targets=list(targets),
         is_full=is_full,
         with_artifacts=with_artifacts and server.read_artifacts,
+        accepted_absence=accepted_absence,
     )
     try:
         with transaction.atomic():
@@ -54,9 +56,56 @@ def request_sync(
         raise SyncAlreadyActive(
             f"A sync of {server} is {state} already; it was not started twice."
         ) from error
-    audit.record("sync.requested", run, changes={"trigger": trigger, "full": is_full})
+    changes: dict[str, Any] = {"trigger": trigger, "full": is_full}
+    if targets:
+        changes["models"] = list(targets)
+    if accepted_absence is not None:
+        changes["accepted_absence"] = accepted_absence
+    audit.record("sync.requested", run, changes=changes)
     if enqueue:
         enqueue_sync(run)
+    return run
+
+
+def confirm_absence(
+    run: SyncRun, *, trigger: SyncRun.Trigger, enqueue: bool = True
+) -> SyncRun:
+    """Say that what a sync found gone was deleted, and sync again.
+
+    As much as was seen may be gone, and no more: if it is more by then, the sync asks
+    anew. Raises ValidationError where the run asked for no such thing, or a later one
+    has read the registry.
+    """
+    require(Permission.EDIT_GOVERNANCE)
+    if run.vanished is None:
+        raise ValidationError("This sync did not find that too much disappeared.")
+    if SyncRun.objects.whole().filter(server=run.server_id, pk__gt=run.pk).exists():
+        raise ValidationError("A later sync has read the registry: look at that one.")
+    audit.record("sync.absence_confirmed", run, changes={"vanished": run.vanished})
+    return request_sync(
+        run.server, trigger=trigger, accepted_absence=run.vanished, enqueue=enqueue
+    )
+
+
+def cancel_sync(run: SyncRun) -> SyncRun:
+    """End a sync that is queued or running; what it has stored stays.
+
+    Its worker finds the run closed at its next beat, and stops. Raises
+    ValidationError where it is over already.
+    """
+    require(Permission.SYNC)
+    run = (
+        SyncRun.objects.select_for_update(of=["self"])
+        .select_related("server__source")
+        .get(pk=run.pk)
+    )
+    if not run.is_active:
+        raise ValidationError("This sync is over already.")
+    acting = tenancy.current()
+    who = f" by {acting.actor}" if acting and acting.actor else ""
+    lease.close(
+        run, SyncRun.Status.CANCELLED, error=f"Cancelled{who}.", kind="cancelled"
+    )
     return run
 
 
@@ -67,16 +116,18 @@ def enqueue_sync(run: SyncRun) -> None:
     )
 
 
-def close_abandoned(server: TrackingServer) -> None:
-    """Close the server's run whose worker is silent, or which no worker took up."""
+def revive(server: TrackingServer) -> None:
+    """Take up the server's run whose worker is silent, and close one that cannot go on.
+
+    A run goes on from where it was; one that was begun often without getting further,
+    or that no worker took up for a day, is closed as failed.
+    """
     for run in SyncRun.objects.active().filter(server=server).select_for_update():
-        if run.is_abandoned:
-            lease.close(
-                run,
-                SyncRun.Status.FAILED,
-                error="The worker that ran this sync stopped in the middle of it.",
-                kind="worker_lost",
-            )
+        if run.is_abandoned and run.attempts < lease.MAX_ATTEMPTS:
+            lease.free(run)
+            enqueue_sync(run)
+        elif run.is_abandoned:
+            lease.close_lost(run)
         elif run.is_forgotten:
             lease.close(
                 run,

@@ -44,6 +44,14 @@ _AUDITED = (
     "read_timeout",
     "read_artifacts",
     "is_enabled",
+    "reread_within",
+    "concurrency",
+    "request_budget",
+    "vanish_percent",
+    "vanish_always",
+    "hash_files",
+    "hash_limit",
+    "rehash_days",
 )
 
 
@@ -117,6 +125,7 @@ def save_server(
         if moved or given:
             server.last_tested_at = server.last_test_passed = None
             server.last_test_message = ""
+            server.failures_in_row, server.paused_until = 0, None
         server.removed_at = None  # saving a removed server brings it back
         server.save()
         secret.server = server

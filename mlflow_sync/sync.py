@@ -1,19 +1,21 @@
-"""Copy one MLflow registry into the inventory.
+"""Copy one MLflow registry, or some of its models, into the inventory.
 
-Pages are fetched in a thread, compared by fingerprint, normalized and stored as they
-come, one short transaction each; memory does not grow with the registry. A sync that
-takes long saves its place and goes on in the next job.
+Threads ask the server; what they bring is compared by fingerprint, normalized and stored
+as it comes, one short transaction a part; memory does not grow with the registry. A sync
+that takes long saves its place and goes on in the next job.
 """
 
 from __future__ import annotations
 
 import logging
-import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from django.utils.timezone import now
 
@@ -22,17 +24,20 @@ from accounts.models import Organization
 from inventory import store
 from inventory.models import Source
 from inventory.records import Section
-from mlflow_sync import fetching, gone, lease
+from mlflow_sync import breaker, fetching, gone, lease
 from mlflow_sync.chunks import VersionChunk, failure
-from mlflow_sync.client import AuthMethod, Client, Connection, Identity
+from mlflow_sync.client import AuthMethod, Connection, Identity, Pace
 from mlflow_sync.comparison import Comparison, key_of
 from mlflow_sync.exceptions import NormalizationError, SyncError
 from mlflow_sync.files import FileReader
+from mlflow_sync.fingerprints import normalizer_fingerprint
 from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize import normalize_experiment, normalize_model
 from mlflow_sync.normalize_text import clean_text
 from mlflow_sync.placing import Placing
+from mlflow_sync.progress import Progress, Watcher
 from mlflow_sync.queueing import enqueue_sync
+from mlflow_sync.readers import Readers
 from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.servers import connection_to
 from mlflow_sync.snapshots import (
@@ -40,12 +45,13 @@ from mlflow_sync.snapshots import (
     ModelSnapshot,
     VersionSnapshot,
 )
+from mlflow_sync.turns import Turns
 from mlflow_sync.vocabulary import Vocabulary, default_vocabulary
 
 logger = logging.getLogger(__name__)
 
 SLICE = 240.0  # seconds of work after which a sync lets others have the worker
-BEAT = 2.0  # seconds between two updates of the progress
+AHEAD = 2  # parts whose runs are asked for while one is being stored
 INTERNAL = "An internal error stopped the sync; the log of the worker tells more."
 
 LABELS = {
@@ -55,8 +61,8 @@ LABELS = {
 }
 IDENTITY_LENGTH = 200
 
-Progress = Callable[[SyncRun], None]
 Snapshot = ModelSnapshot | ExperimentSnapshot
+Part = tuple[list[VersionSnapshot], frozenset[str]]  # with the runs to ask for
 Record = TypeVar("Record")
 
 
@@ -65,7 +71,7 @@ def advance(
     run_id: int,
     *,
     patience: float = SLICE,
-    progress: Progress | None = None,
+    watcher: Watcher | None = None,
 ) -> SyncRun | None:
     """Work on a sync run until it is over or `patience` seconds have passed.
 
@@ -77,7 +83,8 @@ def advance(
     run = lease.claim(organization, run_id)
     if run is None:
         return None
-    sync = Sync(organization, run, patience=patience, progress=progress)
+    progress = Progress(organization, run, watcher=watcher)
+    sync = Sync(organization, run, progress, patience=patience)
     try:
         _work(sync)
     except lease.LeaseLost:
@@ -94,7 +101,9 @@ def _work(sync: Sync) -> None:
         done = sync.work()
     except SyncError as error:
         logger.warning("Sync of %s failed: %s", run.server, error)
-        lease.finish(organization, run, failed, error=str(error), kind=error.kind)
+        with tenancy.acting_for(organization, origin="sync"):
+            lease.finish(organization, run, failed, error=str(error), kind=error.kind)
+            breaker.note_failure(run.server, kind=error.kind, error=str(error))
     except KeyboardInterrupt:
         told = "The sync was interrupted."
         lease.finish(organization, run, failed, error=told, kind="interrupted")
@@ -105,13 +114,15 @@ def _work(sync: Sync) -> None:
         lease.finish(organization, run, failed, error=INTERNAL, kind="internal")
         raise
     else:
-        if done:
-            status = SyncRun.Status.PARTIAL if sync.failed else SyncRun.Status.SUCCEEDED
-            lease.finish(organization, run, status)
-            return
         with tenancy.acting_for(organization, origin="sync"):
-            lease.pause(organization, run, place=sync.saved())
-            enqueue_sync(run)
+            if not done:
+                lease.pause(organization, run)
+                enqueue_sync(run)
+                return
+            partial = SyncRun.Status.PARTIAL
+            status = partial if sync.failed else SyncRun.Status.SUCCEEDED
+            lease.finish(organization, run, status)
+            breaker.note_success(run.server)
 
 
 @dataclass(slots=True)
@@ -120,65 +131,74 @@ class Sync:
 
     organization: Organization
     run: SyncRun
+    progress: Progress
     patience: float
-    progress: Progress | None = None
     vocabulary: Vocabulary = field(default_factory=default_vocabulary)
     failed: bool = False
     place: fetching.Place = field(default_factory=fetching.Place)
     is_continued: bool = False
     placing: Placing = field(init=False)
+    turns: Turns = field(init=False)
     versions: dict[str, set[int]] = field(default_factory=dict)  # told in this slice
+    aliased: dict[str, set[str]] = field(default_factory=dict)  # versions by model
     experiments: set[str] = field(default_factory=set)
+    parts: deque[Part] = field(default_factory=deque)  # not asked for yet
+    waiting: deque[Future[fetching.Versions]] = field(default_factory=deque)
+    listed: int = 0  # versions, in this slice and before
     previous: datetime | None = None
-    began: float = field(default_factory=time.monotonic)
-    beaten: float = 0.0
     failures: list[SyncFailure] = field(default_factory=list)  # not yet written
-    base: dict[str, int] = field(default_factory=dict)
-    worked: float = 0.0  # seconds, in the slices before
 
     def __post_init__(self) -> None:
-        self.placing = Placing(self.source)
-        self.worked = self.run.seconds
-        self.base = {name: self.run.count(name) for name in ("requests", "bytes")}
+        self.placing = Placing(self.source, is_whole=self.is_whole)
         if told := self.run.place:
             self.is_continued = True
             self.failed = told["failed"]
             self.place = fetching.Place(**told["versions"])
+        self.listed = self.place.count
 
     @property
     def source(self) -> Source:
         return self.run.server.source
 
+    @property
+    def is_whole(self) -> bool:
+        return self.run.reach == SyncRun.Reach.REGISTRY
+
     def work(self) -> bool:
-        """Go on from the run's place; return whether the registry was read to its end."""
+        """Go on from the run's place; return whether all was read to its end."""
         connection = self._begin()
+        server = self.run.server
         with (
-            Client(connection) as client,
-            Client(connection) as artifact_client,
+            Readers(
+                connection,
+                concurrency=server.concurrency,
+                pace=Pace(server.request_budget),
+                idle=self.progress.beat,
+            ) as readers,
             Sandbox() as sandbox,
         ):
-            files = FileReader(artifact_client, sandbox)
+            files = FileReader(readers, sandbox)
+            pages = fetching.pages(
+                readers.lister, targets=self.run.targets, place=self.place
+            )
             try:
-                pages = fetching.pages(client, place=self.place)
-                with fetching.Prefetched(pages, idle=self._beat) as prefetched:
-                    for page in prefetched:
-                        self._take(page, files)
-                        self._count(client, artifact_client)
-                        if isinstance(page, fetching.Versions) and self._is_late():
-                            return False
-                if self.is_continued:
-                    self._list_again(client)
-                self._mark_gone()
+                for page in readers.ahead(pages):
+                    self._take(page, readers)
+                    self.progress.count(readers)
+                    if not self._store_parts(readers, files):
+                        return False
+                if not self._store_parts(readers, files, all_of_them=True):
+                    return False
+                if self.is_whole:
+                    if self.is_continued:
+                        self._list_again(readers)
+                    self._mark_gone()
             finally:
-                self._count(client, artifact_client)
+                self.progress.count(readers)
         return True
 
-    def saved(self) -> dict[str, Any]:
-        """Return what the next slice needs, as JSON."""
-        return {"versions": asdict(self.place), "failed": self.failed}
-
     def _is_late(self) -> bool:
-        return time.monotonic() > self.began + self.patience
+        return self.progress.elapsed > self.patience
 
     def _begin(self) -> Connection:
         """Note under which identity the registry is read; return how to reach it."""
@@ -186,30 +206,44 @@ class Sync:
         with tenancy.acting_for(self.organization, origin="sync"):
             lease.hold(run)
             connection = connection_to(server)
-            before = SyncRun.objects.filter(
-                server=server,
-                status__in=SyncRun.READ,
-            ).first()
+            before = SyncRun.objects.whole().filter(server=server).first()
             secret = getattr(server, "secret", None)
             run.source_uri = server.url
             run.identity = LABELS[AuthMethod(connection.auth_method)]
             if connection.headers:
                 run.identity += f", header {', '.join(sorted(connection.headers))}"
             run.credential_fingerprint = secret.fingerprint() if secret else ""
+            run.read_with = normalizer_fingerprint(self.vocabulary)
+            # Other code, or other words, make other records of the same runs.
+            read_all = run.is_full or not before or before.read_with != run.read_with
             if before:
                 self.previous = before.started_at
+            if before and self.is_whole:
+                run.turn = before.turn + 1
                 run.expected_versions = before.count("versions")
             run.save()
-            return connection
+        self.turns = Turns(
+            source=self.source,
+            turn=run.turn,
+            of=1 if read_all else server.reread_within,
+            now=now(),
+            aliased=self.aliased,
+        )
+        return connection
 
-    def _take(self, page: fetching.Page, files: FileReader) -> None:
+    def _take(self, page: fetching.Page, readers: Readers) -> None:
         """Take in one page. The network is never used inside a transaction."""
         match page:
             case Identity():
                 self._identify(page)
             case fetching.Models(models):
-                self._phase("Reading models")
+                self.progress.phase("Reading models")
                 self.placing.names |= {clean_text(model.name) for model in models}
+                self.aliased |= {
+                    model.name: set(model.aliases.values())
+                    for model in models
+                    if model.aliases
+                }
                 told = self._records(models, normalize_model, Section.VERSION)
                 with self._storing():
                     self.placing.store(told)
@@ -218,16 +252,16 @@ class Sync:
                     self.placing.finish()
                 self.run.counts["models"] = len(self.placing.names)
             case fetching.Experiments(experiments):
-                self._phase("Reading experiments")
+                self.progress.phase("Reading experiments")
                 records = self._records(
                     experiments, normalize_experiment, Section.EXPERIMENT
                 )
                 self.experiments |= {each.experiment_id for each in records}
                 with self._storing():
                     store.store_experiments(self.source, records, at=now())
-            case fetching.Versions():
-                self._phase("Reading versions")
-                self._store_versions(page, files)
+            case fetching.Listed(versions):
+                self.progress.phase("Reading versions")
+                self._cut(versions, readers)
 
     def _identify(self, identity: Identity) -> None:
         run = self.run
@@ -268,6 +302,39 @@ class Sync:
                 )
         return records
 
+    def _cut(self, versions: list[VersionSnapshot], readers: Readers) -> None:
+        """Cut a page into parts, each with the runs that are to be read of it."""
+        with tenancy.acting_for(self.organization, origin="sync"):
+            self.parts.extend(
+                self.turns.parts(versions, runs_per_part=readers.pace.runs_per_request)
+            )
+        self.listed += len(versions)
+        self.progress.expect(self.listed)
+
+    def _store_parts(
+        self, readers: Readers, files: FileReader, *, all_of_them: bool = False
+    ) -> bool:
+        """Store the parts of a page while those behind it are asked for.
+
+        The last few go on waiting for the next page, unless `all_of_them` are wanted.
+        Returns False when it got late.
+        """
+        while self.parts or (all_of_them and self.waiting):
+            while self.parts and len(self.waiting) < AHEAD:
+                versions, run_ids = self.parts.popleft()
+                ask = partial(
+                    fetching.with_runs,
+                    versions=versions,
+                    asked=run_ids,
+                    experiment_ids=self.experiments,
+                )
+                self.waiting.append(readers.submit(ask))
+            self._store_versions(readers.result(self.waiting.popleft()), files)
+            self.progress.count(readers)
+            if self._is_late():
+                return False
+        return True
+
     def _store_versions(self, page: fetching.Versions, files: FileReader) -> None:
         """Compare a page, read the files that it takes, and store what changed."""
         known = Comparison(
@@ -279,38 +346,41 @@ class Sync:
         chunk = VersionChunk(run=self.run, known=known, previous=self.previous)
         with tenancy.acting_for(self.organization, origin="sync"):
             chunk.compare()
-        ready = chunk.read_artifacts(files, idle=self._beat, is_late=self._is_late)
+        ready = chunk.read_artifacts(
+            files, idle=self.progress.beat, is_late=self._is_late
+        )
         with self._storing():
             if ready < len(page.page):
                 chunk = chunk.first(ready)
                 chunk.compare()
             report = chunk.store()
+            self.failed = self.failed or bool(chunk.failures)
+            self.place = self.place.after(page.page[:ready])
+            self.progress.add(
+                versions=len(chunk.keys),
+                created=report.created,
+                updated=report.updated,
+                unchanged=report.unchanged,
+                incomplete=chunk.incomplete,
+            )
+            place = {"versions": asdict(self.place), "failed": self.failed}
+            lease.save_place(self.run, place)
         for version in page.page[:ready]:
             self._tell(version)
-            self.place = self.place.after(version)
-        self.failed = self.failed or bool(chunk.failures)
-        self._add(
-            versions=len(chunk.keys),
-            created=report.created,
-            updated=report.updated,
-            unchanged=report.unchanged,
-            incomplete=chunk.incomplete,
-        )
+        self.progress.beat()
 
     def _tell(self, version: VersionSnapshot) -> None:
         """Remember that MLflow told a version, in whatever state."""
         if key := key_of(version):
             self.versions.setdefault(key[0], set()).add(key[1])
 
-    def _list_again(self, client: Client) -> None:
+    def _list_again(self, readers: Readers) -> None:
         """List all versions once more: earlier slices did not remember theirs."""
-        self._phase("Looking for what is gone")
-        pages = client.search_versions()
-        with fetching.Prefetched(pages, idle=self._beat) as prefetched:
-            for page in prefetched:
-                for version in page:
-                    self._tell(version)
-                self._beat()
+        self.progress.phase("Looking for what is gone")
+        for page in readers.ahead(readers.lister.search_versions()):
+            for version in page:
+                self._tell(version)
+            self.progress.beat()
 
     def _mark_gone(self) -> None:
         absent = gone.mark_gone(
@@ -318,35 +388,7 @@ class Sync:
             self.run,
             models=self.placing.names,
             versions=self.versions,
-            beat=self._beat,
+            beat=self.progress.beat,
         )
-        self._add(absent=absent)
-
-    # Progress
-
-    def _phase(self, phase: str) -> None:
-        if self.run.phase != phase:
-            self.run.phase = phase
-            self.beaten = 0.0
-        self._beat()
-
-    def _add(self, **counts: int) -> None:
-        for name, more in counts.items():
-            self.run.counts[name] = self.run.count(name) + more
-        self._beat()
-
-    def _count(self, *clients: Client) -> None:
-        """Bring requests, bytes and seconds up to date."""
-        for name in ("requests", "bytes"):
-            more = sum(getattr(client, name) for client in clients)
-            self.run.counts[name] = self.base[name] + more
-        self.run.seconds = self.worked + time.monotonic() - self.began
-
-    def _beat(self) -> None:
-        """Show the progress, at most every BEAT seconds."""
-        if time.monotonic() - self.beaten < BEAT:
-            return
-        self.beaten = time.monotonic()
-        lease.beat(self.organization, self.run)
-        if self.progress:
-            self.progress(self.run)
+        self.progress.add(absent=absent)
+        self.progress.beat()

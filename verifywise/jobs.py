@@ -11,7 +11,7 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
-from mlflow_sync import lease, queueing, servers
+from mlflow_sync import breaker, lease, queueing, servers
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
 from mlflow_sync.models import SyncRun, TrackingServer
 from verifywise import pipeline
@@ -25,10 +25,10 @@ def sync(organization_id: int, run_id: int) -> None:
 
 
 def scheduled_sync(organization_id: int, server_id: int) -> None:
-    """Start the hourly sync of a server, unless it failed its last connection test.
+    """Start the hourly sync of a server, unless it is paused or cannot be reached.
 
-    Then it is tested again, and skipped, with the reason on the record, only if that
-    fails too.
+    A server that failed when it was last asked is tested first; only if that fails too
+    is the sync skipped, with the reason on the record.
     """
     organization = Organization.objects.get(pk=organization_id)
     if organization.closed_at:
@@ -37,6 +37,9 @@ def scheduled_sync(organization_id: int, server_id: int) -> None:
     with tenancy.acting_for(organization, origin="scheduler"):
         server = servers_here.get(pk=server_id)
         if not server.is_enabled:
+            return
+        if server.is_paused:
+            logger.info("%s is paused until %s", server, server.paused_until)
             return
     result = _test_again(organization, server)
     with tenancy.acting_for(organization, origin="scheduler"):
@@ -59,13 +62,14 @@ def scheduled_sync(organization_id: int, server_id: int) -> None:
                 error=f"Skipped, because the connection test failed: {result.message}",
                 kind=result.kind,
             )
+            breaker.note_failure(server, kind=result.kind, error=result.message)
 
 
 def _test_again(
     organization: Organization, server: TrackingServer
 ) -> servers.TestResult | None:
-    """Test a server that failed its last test, while no transaction is open."""
-    if server.last_test_passed is not False:
+    """Test a server that failed when last asked, while no transaction is open."""
+    if server.last_test_passed is not False and not server.failures_in_row:
         return None
     try:
         with tenancy.acting_for(organization, origin="scheduler"):
@@ -78,13 +82,13 @@ def _test_again(
 
 
 def tend() -> None:
-    """Every few minutes: close the runs of workers that died or never came."""
+    """Every few minutes: take up the runs of workers that died or never came."""
     for organization in Organization.objects.filter(closed_at=None):
         with tenancy.acting_for(organization, origin="scheduler"):
             for server in TrackingServer.objects.filter(
                 sync_runs__status__in=SyncRun.ACTIVE
             ).select_related("source"):
-                queueing.close_abandoned(server)
+                queueing.revive(server)
 
 
 def evaluate_everybody() -> None:

@@ -18,6 +18,7 @@ from compliance.models import Evaluation, Gap
 from inventory.models import ModelVersion, Run
 from mlflow_sync import sync
 from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.progress import Watcher
 
 MANY = 1000  # new versions of one sync
 
@@ -27,13 +28,13 @@ def advance(
     run_id: int,
     *,
     patience: float = sync.SLICE,
-    progress: sync.Progress | None = None,
+    watcher: Watcher | None = None,
 ) -> SyncRun | None:
     """Do the next slice of a sync; when the registry is read, judge what changed.
 
     A slice that is not the last has put its continuation onto the queue.
     """
-    run = sync.advance(organization, run_id, patience=patience, progress=progress)
+    run = sync.advance(organization, run_id, patience=patience, watcher=watcher)
     if run is None or run.is_active:
         return run
     judge(organization, only_due=True)
@@ -64,7 +65,10 @@ def judge(organization: Organization, *, only_due: bool = False) -> Report:
 
 def freshness(organization: Organization) -> list[SourceFacts]:
     """Return when each source was last synced, and how often that should happen."""
-    read = Q(sync_runs__status__in=SyncRun.READ)
+    read = Q(
+        sync_runs__status__in=SyncRun.READ,
+        sync_runs__reach=SyncRun.Reach.REGISTRY,
+    )
     at, interval = now(), sync_interval()
     with tenancy.acting_for(organization, origin="scheduler"):
         rows = (

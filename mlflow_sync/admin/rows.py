@@ -21,7 +21,7 @@ def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
     told = JSONObject(id="pk", status="status", error="error", queued_at="queued_at")
     models = RegisteredModel.objects.present().filter(source=OuterRef("source"))
     return servers.annotate(
-        read_at=Subquery(runs.filter(status__in=SyncRun.READ).values("started_at")[:1]),
+        read_at=Subquery(runs.whole().values("started_at")[:1]),
         last_run=Subquery(runs.values(told=told)[:1]),
         models_count=Subquery(
             models.order_by()

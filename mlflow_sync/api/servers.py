@@ -220,7 +220,11 @@ class TrackingServerViewSet(
                 )[:1]
             ),
             last_synced_at=Max(
-                "sync_runs__finished_at", filter=Q(sync_runs__status__in=SyncRun.READ)
+                "sync_runs__finished_at",
+                filter=Q(
+                    sync_runs__status__in=SyncRun.READ,
+                    sync_runs__reach=SyncRun.Reach.REGISTRY,
+                ),
             ),
         )
     )

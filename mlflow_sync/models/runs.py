@@ -101,6 +101,15 @@ class SyncRun(TenantModel):
     expected_versions = models.PositiveIntegerField(
         null=True, blank=True, help_text="Versions of the last sync, for an estimate."
     )
+    turn = models.PositiveIntegerField(
+        default=0,
+        help_text="Of the runs that are not read by every sync, whose turn it was.",
+    )
+    read_with = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="Fingerprint of the code and the words that made the records.",
+    )
     place = models.JSONField(
         default=dict, help_text="Where the next slice of a long sync goes on."
     )

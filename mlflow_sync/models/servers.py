@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.urls import reverse
+from django.utils.timezone import now
 
 from accounts.walls import (
     OneToOneInOrganization,
@@ -128,8 +129,6 @@ class TrackingServer(TenantModel):
     # How calm we have to be: syncs that failed in a row, and the pause they led to.
     failures_in_row = models.PositiveSmallIntegerField(default=0, editable=False)
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
-    # Whose turn it is among the runs that are not read by every sync.
-    turn = models.PositiveIntegerField(default=0, editable=False)
 
     removed_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -154,6 +153,11 @@ class TrackingServer(TenantModel):
 
     def get_absolute_url(self) -> str:
         return reverse("admin:mlflow_sync_trackingserver_change", args=[self.pk])
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether it failed so often that nothing asks it by itself for a while."""
+        return self.paused_until is not None and self.paused_until > now()
 
     def clean(self) -> None:
         super().clean()

@@ -83,5 +83,5 @@ def faulty(
 ) -> Faulty:
     """Stand before `own_mlflow`; retries come quickly."""
     quick = partial(Client, delays=(0.01, 0.01, 0.01))
-    monkeypatch.setattr("mlflow_sync.sync.Client", quick)
+    monkeypatch.setattr("mlflow_sync.readers.Client", quick)
     return Faulty(httpserver, own_mlflow.url)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils.timezone import now
+from django_q.models import OrmQ
 from werkzeug import Request, Response
 
 from accounts import tenancy
 from accounts.models import AuditEvent, Organization
 from inventory.models import ModelVersion
-from mlflow_sync import fetching, lease, sync
+from mlflow_sync import lease, progress, readers, sync
+from mlflow_sync.client import Connection, Pace
 from mlflow_sync.exceptions import SyncAlreadyActive
-from mlflow_sync.fetching import Prefetched
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.queueing import close_abandoned, request_sync
+from mlflow_sync.queueing import cancel_sync, request_sync, revive
 from mlflow_sync.servers import remove_server, save_server
 from tests.mlflow_sync.conftest import Syncer
 from tests.mlflow_sync.faulty import Faulty
@@ -46,8 +48,8 @@ def as_stored(organization: Organization, run: SyncRun) -> SyncRun:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync, "BEAT", 0.0)
-    monkeypatch.setattr(fetching, "PATIENCE", 0.05)
+    monkeypatch.setattr(progress, "BEAT", 0.0)
+    monkeypatch.setattr(readers, "PATIENCE", 0.05)
 
 
 def test_a_worker_that_was_taken_for_dead_can_write_nothing_more(
@@ -62,7 +64,7 @@ def test_a_worker_that_was_taken_for_dead_can_write_nothing_more(
     with pytest.raises(lease.LeaseLost):
         lease.beat(acme, sleeper)
     with pytest.raises(lease.LeaseLost):
-        lease.pause(acme, sleeper, place={})
+        lease.pause(acme, sleeper)
     with pytest.raises(lease.LeaseLost):
         lease.finish(acme, sleeper, SyncRun.Status.SUCCEEDED)
     lease.beat(acme, other)
@@ -74,13 +76,12 @@ def test_a_closed_run_is_not_opened_again_by_its_late_worker(
 ) -> None:
     sleeper = claimed(acme, server)
     with tenancy.acting_for(acme):
-        SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
-        close_abandoned(server)
+        cancel_sync(sleeper)
 
     with pytest.raises(lease.LeaseLost):
         lease.finish(acme, sleeper, SyncRun.Status.SUCCEEDED)
 
-    assert as_stored(acme, sleeper).status == SyncRun.Status.FAILED
+    assert as_stored(acme, sleeper).status == SyncRun.Status.CANCELLED
     with tenancy.acting_for(acme):
         assert not AuditEvent.objects.filter(action="sync.succeeded").exists()
 
@@ -90,7 +91,7 @@ def test_a_run_whose_job_was_lost_does_not_stand_in_the_way_for_ever(
 ) -> None:
     lost = queued(acme, server)
     with tenancy.acting_for(acme):
-        close_abandoned(server)
+        revive(server)
         assert SyncRun.objects.get().is_active
         SyncRun.objects.update(queued_at=now() - timedelta(days=2))
 
@@ -133,7 +134,7 @@ def test_a_sync_ends_when_its_server_is_taken_away_under_it(
                 act(TrackingServer.objects.get(pk=server.pk))
         seen.append(1)
 
-    assert sync.advance(acme, run.pk, progress=interfere) is None
+    assert sync.advance(acme, run.pk, watcher=interfere) is None
 
     ended = as_stored(acme, run)
     assert (ended.status, ended.error) == (SyncRun.Status.FAILED, why)
@@ -202,7 +203,7 @@ def test_a_worker_beats_while_a_request_takes_its_time(
     run = sync.advance(
         acme,
         queued(acme, server).pk,
-        progress=lambda _: beats.append(bool(hanging and hanging[-1])),
+        watcher=lambda _: beats.append(bool(hanging and hanging[-1])),
     )
 
     assert run is not None
@@ -213,7 +214,7 @@ def test_a_worker_beats_while_a_request_takes_its_time(
 def test_a_worker_beats_while_it_waits_for_the_last_request_to_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetching, "PATIENCE", 0.05)
+    monkeypatch.setattr(readers, "PATIENCE", 0.05)
     beats: list[int] = []
 
     def source() -> Iterator[int]:
@@ -221,8 +222,15 @@ def test_a_worker_beats_while_it_waits_for_the_last_request_to_end(
         time.sleep(0.5)
         yield 2
 
-    with Prefetched(source(), idle=lambda: beats.append(1)) as found:
-        assert next(iter(found)) == 1
+    asking = readers.Readers(
+        Connection("http://127.0.0.1:9"),
+        concurrency=1,
+        pace=Pace(),
+        idle=lambda: beats.append(1),
+    )
+    with asking:
+        assert next(asking.ahead(source())) == 1
+        time.sleep(0.1)  # the next page is being asked for
         assert not beats
 
     assert len(beats) >= 3
@@ -267,22 +275,55 @@ def test_a_second_sync_of_a_server_says_that_one_is_there(
         request_sync(server, trigger=SyncRun.Trigger.MANUAL)
 
 
-def test_the_run_of_a_dead_worker_is_closed_and_the_next_one_goes_through(
-    acme: Organization, server: TrackingServer, sync_now: Syncer
+def test_the_run_of_a_dead_worker_goes_on_from_what_it_stored(
+    acme: Organization,
+    own_registry: Registry,
+    server: TrackingServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with tenancy.acting_for(acme):
-        queued = request_sync(server, trigger=SyncRun.Trigger.MANUAL, enqueue=False)
-    claimed = lease.claim(acme, queued.pk)
-    assert claimed is not None
-    assert lease.claim(acme, queued.pk) is None  # a living worker has it
+    """A worker that is killed after two parts, as far as the database can tell."""
+    monkeypatch.setattr("mlflow_sync.fetching.VERSIONS_PER_PAGE", 2)
+    name = unique("killed")
+    experiment = own_registry.experiment()
+    own_registry.model(name)
+    for _ in range(6):
+        run_id = own_registry.run(experiment)
+        own_registry.version(name, source=f"runs:/{run_id}/model", run_id=run_id)
+    run = queued(acme, server)
+    store_versions = sync.Sync._store_versions
+    stored: list[list[str]] = []
+    alive = True
+
+    def until_killed(self: sync.Sync, page: Any, files: Any) -> None:
+        if alive and len(stored) == 2:
+            raise lease.LeaseLost  # it writes nothing more, not even how it ended
+        store_versions(self, page, files)
+        stored.append([f"{each.name} {each.version}" for each in page.page])
+
+    monkeypatch.setattr(sync.Sync, "_store_versions", until_killed)
+    assert sync.advance(acme, run.pk) is None
+    alive = False
+    before = [each for part in stored for each in part]
     with tenancy.acting_for(acme):
         SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
-        close_abandoned(server)
-        dead = SyncRun.objects.get(pk=queued.pk)
+        revive(server)
+        assert SyncRun.objects.get(pk=run.pk).status == SyncRun.Status.QUEUED
+        assert OrmQ.objects.count() == 1
+    assert lease.claim(acme, run.pk) is not None
+    assert lease.claim(acme, run.pk) is None  # a living worker has it
+    with tenancy.acting_for(acme):
+        SyncRun.objects.update(heartbeat_at=now() - timedelta(minutes=5))
 
-    assert dead.status == SyncRun.Status.FAILED
-    assert dead.error == "The worker that ran this sync stopped in the middle of it."
-    assert sync_now().status == SyncRun.Status.SUCCEEDED
+    finished = sync.advance(acme, run.pk)
+
+    assert finished is not None
+    assert finished.status == SyncRun.Status.SUCCEEDED, finished.error
+    all_of_them = [each for part in stored for each in part]
+    assert len(before) == 4
+    assert len(all_of_them) == len(set(all_of_them)) == finished.count("versions")
+    with tenancy.acting_for(acme):
+        assert ModelVersion.objects.present().count() == finished.count("created")
+        assert not ModelVersion.objects.exclude(absent_since=None).exists()
 
 
 def test_a_run_that_kills_its_worker_again_and_again_is_given_up(

@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable
 
 import pytest
+from django.core.exceptions import ValidationError
 from werkzeug import Request, Response
 
 from accounts import tenancy
-from accounts.models import AuditEvent, Organization
+from accounts.exceptions import NotAllowed
+from accounts.models import AuditEvent, Organization, User
+from accounts.roles import Role
 from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel
 from mlflow_sync import sync
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.queueing import request_sync
+from mlflow_sync.queueing import confirm_absence, request_sync
 from mlflow_sync.servers import Credentials, save_server
 from tests.mlflow_sync.conftest import Syncer
 from tests.mlflow_sync.faulty import Fault, Faulty
@@ -177,24 +180,69 @@ def test_a_model_renamed_while_it_could_not_be_seen_comes_back_as_itself(
         assert version_of(name).pk not in before
 
 
-def test_too_much_that_is_gone_is_believed_by_a_full_sync(
-    acme: Organization, own_registry: Registry, faulty: Faulty, sync_now: Syncer
+def test_too_much_that_is_gone_is_believed_when_a_person_confirms_it(
+    acme: Organization,
+    olga: User,
+    max_: User,
+    own_registry: Registry,
+    faulty: Faulty,
+    sync_now: Syncer,
 ) -> None:
     names = [own_registry.model(unique("many")) for _ in range(12)]
     sync_now()
+    faulty.fault = only(lambda other: other != names[0])
+    assert sync_now().status == SyncRun.Status.SUCCEEDED  # one may go
     faulty.fault = only(lambda other: False)
 
-    doubted = sync_now()
-    assert doubted.status == SyncRun.Status.FAILED
-    assert doubted.error_kind == "vanished"
-    with tenancy.acting_for(acme):
-        mine = RegisteredModel.objects.filter(name__in=names)
-        assert not mine.exclude(absent_since=None).exists()
+    for doubted in (sync_now(), sync_now(full=True)):
+        assert doubted.status == SyncRun.Status.FAILED
+        assert doubted.error_kind == "vanished"
+        with tenancy.acting_for(acme):
+            mine = RegisteredModel.objects.filter(name__in=names[1:])
+            assert not mine.exclude(absent_since=None).exists()
 
-    assert sync_now(full=True).status == SyncRun.Status.SUCCEEDED
-    with tenancy.acting_for(acme):
+    with (
+        tenancy.acting_for(acme, actor=max_, role=Role.ML_ENGINEER),
+        pytest.raises(NotAllowed),
+    ):
+        confirm_absence(doubted, trigger=SyncRun.Trigger.MANUAL)
+    with tenancy.acting_for(acme, actor=olga, role=Role.COMPLIANCE_OFFICER):
+        run = confirm_absence(doubted, trigger=SyncRun.Trigger.MANUAL, enqueue=False)
+    finished = sync.advance(acme, run.pk)
+    assert finished is not None
+    assert finished.status == SyncRun.Status.SUCCEEDED
+    with tenancy.acting_for(acme, actor=olga, role=Role.COMPLIANCE_OFFICER):
         assert not RegisteredModel.objects.present().exists()
         assert not ModelVersion.objects.present().exists()
+        entry = AuditEvent.objects.get(action="sync.absence_confirmed")
+        assert entry.changes == {"vanished": doubted.vanished}
+        with pytest.raises(ValidationError, match="A later sync has read"):
+            confirm_absence(doubted, trigger=SyncRun.Trigger.MANUAL)
+
+
+def test_what_was_confirmed_to_be_gone_is_as_much_and_no_more(
+    acme: Organization, own_registry: Registry, faulty: Faulty, sync_now: Syncer
+) -> None:
+    names = [own_registry.model(unique("more")) for _ in range(24)]
+    faulty.fault = only(lambda other: other in names)
+    with tenancy.acting_for(acme):
+        server = TrackingServer.objects.get()
+        server.vanish_percent, server.vanish_always = 50, 2
+        save_server(server)
+    sync_now()
+    faulty.fault = only(lambda other: other in names[:12])
+    assert sync_now().status == SyncRun.Status.SUCCEEDED  # no more than the half
+    faulty.fault = only(lambda other: other in names[:5])
+    doubted = sync_now()
+    assert (doubted.error_kind, doubted.vanished) == ("vanished", 7)
+    faulty.fault = only(lambda other: other in names[:2])
+
+    with tenancy.acting_for(acme):
+        run = confirm_absence(doubted, trigger=SyncRun.Trigger.MANUAL, enqueue=False)
+    again = sync.advance(acme, run.pk)
+
+    assert again is not None
+    assert (again.error_kind, again.vanished) == ("vanished", 10)
 
 
 def test_a_version_that_is_listed_without_its_creation_time_is_not_gone(

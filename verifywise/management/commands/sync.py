@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
@@ -13,7 +14,7 @@ from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
-from mlflow_sync.queueing import request_sync
+from mlflow_sync.queueing import confirm_absence, request_sync
 from verifywise import pipeline
 
 EXIT = {SyncRun.Status.SUCCEEDED: 0, SyncRun.Status.PARTIAL: 3}
@@ -31,8 +32,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--server", metavar="N", help="Only the server of this name."
         )
-        parser.add_argument("--full", action="store_true", help="List artifacts anew.")
+        parser.add_argument(
+            "--full", action="store_true", help="Read every run and list files anew."
+        )
         parser.add_argument("--without-artifacts", action="store_true")
+        parser.add_argument(
+            "--confirm-absence",
+            action="store_true",
+            help="What the last sync found gone was deleted: mark it so.",
+        )
         parser.add_argument("--json", action="store_true", help="One object a server.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -62,19 +70,12 @@ class Command(BaseCommand):
         options: dict[str, Any],
     ) -> int:
         try:
-            with tenancy.acting_for(organization, origin="command"):
-                run = request_sync(
-                    server,
-                    trigger=SyncRun.Trigger.COMMAND,
-                    is_full=options["full"],
-                    with_artifacts=not options["without_artifacts"],
-                    enqueue=False,
-                )
-        except SyncAlreadyActive as error:
+            run = self.request(organization, server, options)
+        except (SyncAlreadyActive, ValidationError) as error:
             told = {
                 "server": server.source.name,
                 "status": "failed",
-                "error": str(error),
+                "error": " ".join(getattr(error, "messages", [str(error)])),
             }
             self.tell(told, as_json=options["json"])
             return FAILED
@@ -89,12 +90,43 @@ class Command(BaseCommand):
                 bar.update(active.count("versions") - bar.n)
 
             finished = pipeline.advance(
-                organization, run.pk, patience=float("inf"), progress=show
+                organization, run.pk, patience=float("inf"), watcher=show
             )
         if finished is None:
             raise CommandError(f"Another worker took over the sync of {server}.")
         self.tell(finished.summary(), as_json=options["json"])
         return EXIT.get(SyncRun.Status(finished.status), FAILED)
+
+    def request(
+        self,
+        organization: Organization,
+        server: TrackingServer,
+        options: dict[str, Any],
+    ) -> SyncRun:
+        """Return a run to work on: a new one, or the one that waits for a worker."""
+        with tenancy.acting_for(organization, origin="command"):
+            runs = SyncRun.objects.filter(server=server)
+            if options["confirm_absence"]:
+                doubted = runs.exclude(vanished=None).first()
+                if doubted is None:
+                    raise ValidationError("No sync found that too much disappeared.")
+                return confirm_absence(
+                    doubted, trigger=SyncRun.Trigger.COMMAND, enqueue=False
+                )
+            try:
+                return request_sync(
+                    server,
+                    trigger=SyncRun.Trigger.COMMAND,
+                    is_full=options["full"],
+                    with_artifacts=not options["without_artifacts"],
+                    enqueue=False,
+                )
+            except SyncAlreadyActive:
+                waiting = runs.filter(status=SyncRun.Status.QUEUED).first()
+                if waiting is None:
+                    raise
+                self.stderr.write(f"{server}: a sync is queued already; working on it.")
+                return waiting
 
     def tell(self, summary: dict[str, Any], *, as_json: bool) -> None:
         if as_json:
