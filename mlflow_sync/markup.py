@@ -17,6 +17,7 @@ _TONES = {
     SyncRun.Status.PARTIAL: "medium",
     SyncRun.Status.FAILED: "critical",
     SyncRun.Status.SKIPPED: "medium",
+    SyncRun.Status.CANCELLED: "medium",
 }
 
 
@@ -29,6 +30,9 @@ def server_status(server: TrackingServer) -> SafeString:
     """Say whether the server could be reached when it was last asked."""
     if server.removed_at:
         return markup.chip("Removed", "absent", title=markup.exact(server.removed_at))
+    if server.is_paused:
+        told = f"Failed {server.failures_in_row} times in a row."
+        return markup.chip("Paused", "critical", title=told)
     if server.last_test_passed is None:
         return markup.chip("Not tested", "weak", title="Test the connection once.")
     tone, words = (

@@ -18,6 +18,17 @@ from mlflow_sync.exceptions import UndecryptableSecret
 from mlflow_sync.models import TrackingServer, TrackingServerSecret
 from mlflow_sync.servers import SECRET_FIELDS, Credentials, save_server
 
+# How a server is read, after what it is and how it is reached.
+SYNC_SETTINGS = (
+    "reread_within",
+    "concurrency",
+    "request_budget",
+    "vanish_percent",
+    "vanish_always",
+    "hash_files",
+    "hash_limit",
+    "rehash_days",
+)
 KEPT = "One is stored. Leave this empty to keep it."
 UNREADABLE = (
     "The stored credentials open with no key of FIELD_ENCRYPTION_KEY. Give the key that "
@@ -73,6 +84,7 @@ class ServerForm(ActForm[TrackingServer]):
             "read_timeout",
             "read_artifacts",
             "is_enabled",
+            *SYNC_SETTINGS,
         )
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "ca_bundle": UnfoldAdminTextareaWidget(attrs={"rows": 4}),

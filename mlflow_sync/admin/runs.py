@@ -5,19 +5,25 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
+from django.views.decorators.http import require_POST
 
 from accounts import markup
 from accounts.filters import ChoiceFilter
 from accounts.pages import RecordPage
+from accounts.roles import Permission
 from mlflow_sync import markup as parts
+from mlflow_sync import queueing
+from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
 
 FAILURES_SHOWN = 200
@@ -66,6 +72,11 @@ class ServerFilter(ChoiceFilter):
 class SyncRunAdmin(RecordPage[SyncRun]):
     """Sync runs are the record of every reading; nobody edits them."""
 
+    permissions: ClassVar[dict[str, Permission]] = {
+        "view": Permission.VIEW,
+        "cancel": Permission.SYNC,
+        "confirm": Permission.EDIT_GOVERNANCE,
+    }
     record_template = "mlflow_sync/run.html"
     list_display = (
         "shown_run",
@@ -132,9 +143,47 @@ class SyncRunAdmin(RecordPage[SyncRun]):
         return markup.number(run.count("requests"))
 
     def get_urls(self) -> list[URLPattern]:
-        progress = self.admin_site.admin_view(self.progress_view)
-        name = "mlflow_sync_syncrun_progress"
-        return [path("<int:pk>/progress/", progress, name=name), *super().get_urls()]
+        wrap, name = self.admin_site.admin_view, "mlflow_sync_syncrun"
+        return [
+            path(
+                "<int:pk>/progress/", wrap(self.progress_view), name=f"{name}_progress"
+            ),
+            path("<int:pk>/cancel/", wrap(self.cancel_view), name=f"{name}_cancel"),
+            path("<int:pk>/confirm/", wrap(self.confirm_view), name=f"{name}_confirm"),
+            *super().get_urls(),
+        ]
+
+    @method_decorator(require_POST)
+    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        run = self._for_act(request, pk)
+        try:
+            queueing.cancel_sync(run)
+        except ValidationError as refused:
+            messages.warning(request, " ".join(refused.messages))
+        else:
+            messages.success(request, "The sync was cancelled; what it stored stays.")
+        return redirect(run)
+
+    @method_decorator(require_POST)
+    def confirm_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Believe that what a sync found gone was deleted, and sync again."""
+        run = self._for_act(request, pk)
+        try:
+            return redirect(
+                queueing.confirm_absence(run, trigger=SyncRun.Trigger.MANUAL)
+            )
+        except ValidationError as refused:
+            messages.warning(request, " ".join(refused.messages))
+        except SyncAlreadyActive as active:
+            messages.warning(request, str(active))
+        return redirect(run)
+
+    def _for_act(self, request: HttpRequest, pk: int) -> SyncRun:
+        """Return the run of an act; whether it is open to the role the act says."""
+        run = self.visible(request, str(pk))
+        if run is None:
+            raise Http404
+        return run
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Return the moving part of a run's page. Costs one query beside the session's."""
@@ -148,6 +197,8 @@ class SyncRunAdmin(RecordPage[SyncRun]):
         failures = list(row.failures.all()[: FAILURES_SHOWN + 1])
         return {
             **_progress(row),
+            "may_cancel": row.is_active and self._may("cancel"),
+            "may_confirm": row.is_doubted and self._may("confirm"),
             "failures": failures[:FAILURES_SHOWN],
             "are_more_failures": len(failures) > FAILURES_SHOWN,
         }

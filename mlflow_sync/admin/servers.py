@@ -25,7 +25,7 @@ from mlflow_sync import markup as parts
 from mlflow_sync import queueing
 from mlflow_sync import servers as acts
 from mlflow_sync.admin.filters import TestFilter, UseFilter
-from mlflow_sync.admin.forms import ServerForm
+from mlflow_sync.admin.forms import SYNC_SETTINGS, ServerForm
 from mlflow_sync.admin.rows import last_run, with_runs
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
@@ -52,6 +52,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         "change": Permission.MANAGE_SERVERS,
         "delete": Permission.MANAGE_SERVERS,
         "sync": Permission.SYNC,
+        "confirm": Permission.EDIT_GOVERNANCE,
     }
     form = ServerForm
     change_form_show_cancel_button = True
@@ -85,12 +86,15 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
                 )
             },
         ),
+        ("Reading", {"fields": SYNC_SETTINGS}),
     )
     conditional_fields: ClassVar[dict[str, str]] = {
         "username": "auth_method == 'basic'",
         "password": "auth_method == 'basic'",
         "token": "auth_method == 'token'",
         "ca_bundle": "verify_tls == true",
+        "hash_limit": "hash_files == true",
+        "rehash_days": "hash_files == true",
     }
     list_display = (
         "shown_name",
@@ -331,7 +335,9 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         return {
             "server": server,
             "runs": runs,
+            "doubted": next((run for run in runs[:1] if run.is_doubted), None),
             "crumbs": self.crumbs(server),
+            "may_confirm": self._may("confirm") and not server.removed_at,
             "may_sync": self.has_sync_permission(request) and not server.removed_at,
             "may_change": self.has_change_permission(request),
             "all_runs": reverse("admin:mlflow_sync_syncrun_changelist")

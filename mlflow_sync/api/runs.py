@@ -9,10 +9,11 @@ from django.db.models.functions import Coalesce
 from django_filters import ChoiceFilter, IsoDateTimeFilter, MultipleChoiceFilter
 from django_filters.rest_framework import FilterSet
 from drf_spectacular.utils import (
+    OpenApiResponse,
     extend_schema,
     extend_schema_field,
 )
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,8 +21,10 @@ from rest_framework.serializers import BaseSerializer
 
 from accounts.api import PersonSerializer
 from accounts.rest import ReadOnlyTenantViewSet
+from accounts.roles import Permission
 from inventory.api.filters import IdFilter
 from mlflow_sync.models import SyncFailure, SyncRun, TrackingServer
+from mlflow_sync.queueing import cancel_sync, confirm_absence
 
 FAILURES_SHOWN = 100  # of a run; `failures/` lists them all
 
@@ -61,8 +64,11 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "server",
             "trigger",
             "requested_by",
+            "reach",
+            "targets",
             "is_full",
             "with_artifacts",
+            "accepted_absence",
             "status",
             "phase",
             "counts",
@@ -70,6 +76,7 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "failure_count",
             "error",
             "error_kind",
+            "vanished",
             "source_uri",
             "identity",
             "credential_fingerprint",
@@ -113,6 +120,7 @@ class SyncRunFilter(FilterSet):
     source = IdFilter("server__source")
     status = MultipleChoiceFilter(choices=SyncRun.Status.choices, distinct=False)
     trigger = ChoiceFilter(choices=SyncRun.Trigger.choices)
+    reach = ChoiceFilter(choices=SyncRun.Reach.choices)
     queued_since = IsoDateTimeFilter("queued_at", "gte")
 
 
@@ -142,6 +150,10 @@ class SyncRunViewSet(ReadOnlyTenantViewSet[Any]):
         "seconds": "seconds",
     }
     ordering = ("-queued_at",)
+    permissions: ClassVar = {
+        "cancel": Permission.SYNC,
+        "confirm_absence": Permission.EDIT_GOVERNANCE,
+    }
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         if self.action == "failures":
@@ -156,3 +168,32 @@ class SyncRunViewSet(ReadOnlyTenantViewSet[Any]):
         """All sections of versions that could not be read."""
         page = self.paginate_queryset(self.get_object().failures.all())
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(request=None, responses=SyncRunSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End it, queued or running; what it has stored stays."""
+        run = cancel_sync(self.get_object())
+        return Response(SyncRunSerializer(self.queryset.get(pk=run.pk)).data)
+
+    @extend_schema(
+        request=None,
+        responses={
+            202: OpenApiResponse(
+                SyncRunSerializer, description="The sync that follows."
+            ),
+            409: OpenApiResponse(description="One is queued or running already."),
+        },
+    )
+    @action(detail=True, methods=["post"], url_path="confirm-absence")
+    def confirm_absence(self, request: Request, pk: str) -> Response:
+        """Say that the `vanished` were deleted; a sync that marks them absent follows."""
+        run = confirm_absence(self.get_object(), trigger=SyncRun.Trigger.API)
+        told = SyncRunSerializer(self.queryset.get(pk=run.pk))
+        return Response(
+            told.data,
+            status=status.HTTP_202_ACCEPTED,
+            headers={
+                "Location": request.build_absolute_uri(f"/api/sync-runs/{run.pk}/")
+            },
+        )

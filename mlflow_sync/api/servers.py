@@ -108,12 +108,22 @@ class TrackingServerSerializer(serializers.ModelSerializer[TrackingServer]):
             "read_timeout",
             "read_artifacts",
             "is_enabled",
+            "reread_within",
+            "concurrency",
+            "request_budget",
+            "vanish_percent",
+            "vanish_always",
+            "hash_files",
+            "hash_limit",
+            "rehash_days",
             *SECRET_FIELDS,
             "credentials_set",
             "mlflow_version",
             "last_tested_at",
             "last_test_passed",
             "last_test_message",
+            "failures_in_row",
+            "paused_until",
             "last_sync",
             "last_synced_at",
         )
@@ -123,6 +133,8 @@ class TrackingServerSerializer(serializers.ModelSerializer[TrackingServer]):
             "last_tested_at",
             "last_test_passed",
             "last_test_message",
+            "failures_in_row",
+            "paused_until",
         )
 
     def to_internal_value(self, data: Any) -> Any:
@@ -184,7 +196,8 @@ class TestResultSerializer(serializers.Serializer[Any]):
 
 class SyncRequestSerializer(serializers.Serializer[Any]):
     is_full = serializers.BooleanField(
-        default=False, help_text="List the artifacts of unchanged versions again."
+        default=False,
+        help_text="Read every run, and list the artifacts of unchanged versions again.",
     )
     with_artifacts = serializers.BooleanField(default=True)
 

@@ -169,6 +169,11 @@ class SyncRun(TenantModel):
         return self.status in self.READ
 
     @property
+    def is_doubted(self) -> bool:
+        """Tell whether it found more gone than may be believed without a person."""
+        return self.status == self.Status.FAILED and self.vanished is not None
+
+    @property
     def is_abandoned(self) -> bool:
         """Tell whether its worker has been silent for longer than the lease."""
         return (

@@ -45,6 +45,9 @@ class Command(BaseCommand):
         parser.add_argument("--no-verify-tls", action="store_true")
         parser.add_argument("--connect-timeout", type=int, metavar="SECONDS")
         parser.add_argument("--read-timeout", type=int, metavar="SECONDS")
+        parser.add_argument("--concurrency", type=int, metavar="REQUESTS")
+        parser.add_argument("--request-budget", type=int, metavar="PER_MINUTE")
+        parser.add_argument("--reread-within", type=int, metavar="SYNCS")
         parser.add_argument("--without-artifacts", action="store_true")
         parser.add_argument("--no-schedule", action="store_true")
 
@@ -70,7 +73,14 @@ class Command(BaseCommand):
     def fill(self, server: TrackingServer, options: dict[str, Any]) -> None:
         """Set what was given; what was not keeps its value, or its default."""
         server.url = options["url"]
-        for field in ("workspace", "connect_timeout", "read_timeout"):
+        for field in (
+            "workspace",
+            "connect_timeout",
+            "read_timeout",
+            "concurrency",
+            "request_budget",
+            "reread_within",
+        ):
             if options[field] is not None:
                 setattr(server, field, options[field])
         if options["ca_bundle"]:
