@@ -6,14 +6,18 @@ written, unpacked or executed here: names and bytes are handed on as they came.
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from mlflow_sync.client import locations
+from mlflow_sync.client.batching import Asked, Listings, is_answered, list_many
 from mlflow_sync.client.connection import MEBIBYTE
 from mlflow_sync.client.locations import Folder, Place
 from mlflow_sync.client.transport import API, Query, Transport
@@ -25,6 +29,9 @@ from mlflow_sync.snapshots import (
     VersionSnapshot,
 )
 
+logger = logging.getLogger(__name__)
+
+NOTHING_KNOWN: Listings = MappingProxyType({})
 ENVIRONMENT_FILES = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
 _REPORT = re.compile(
     r"(?is).*(model[_-]?card|evaluation|bias|fairness).*\.(md|json|txt)"
@@ -70,6 +77,7 @@ class _Gathered:
     """What is known so far of the files of one version, by the path that is told."""
 
     version: VersionSnapshot
+    known: Listings
     roots: dict[str, str] = field(default_factory=dict)  # prefix -> root_uri
     places: dict[str, Place] = field(default_factory=dict)
     sizes: dict[str, int | None] = field(default_factory=dict)
@@ -113,16 +121,48 @@ class ArtifactReader:
         self._transport = transport
         self._blocked: set[str] = set()
 
+    def list_ahead(
+        self, versions: Sequence[tuple[VersionSnapshot, RunSnapshot | None]]
+    ) -> Listings:
+        """List what many versions have of their runs' files, ten listings a request.
+
+        Returns nothing where MLflow has no GraphQL: then it is not asked again.
+        """
+        asked: dict[Asked, None] = {}
+        for version, run in versions:
+            source = version.source or ""
+            if not locations.needs_resolving(source):
+                folder = locations.locate(source, version, run=run)
+                if folder.run_id:
+                    asked[folder.run_id, folder.base] = None
+            if version.run_id:
+                asked[version.run_id, ""] = None
+        pace = self._transport.pace
+        if not asked or not pace.may_batch:
+            return {}
+        try:
+            return list_many(self._transport, list(asked))
+        except SyncError as error:
+            logger.info("Listings are asked for one by one: %s", error)
+            pace.may_batch = False
+            return {}
+
     def fetch(
-        self, version: VersionSnapshot, *, run: RunSnapshot | None
+        self,
+        version: VersionSnapshot,
+        *,
+        run: RunSnapshot | None,
+        known: Listings = NOTHING_KNOWN,
     ) -> ArtifactsSnapshot:
         """Gather the files below a version's source, then the others of its run.
+
+        What `list_ahead` has listed is not asked for again.
 
         Paths are relative to the source; those of the run's other files begin with
         `runs:/<run id>/`. `failures` has the path of each file that was wanted and not
         read, and "" or `runs:/<run id>/` for a listing that is not whole.
         """
-        gathered = _Gathered(version=version)
+        gathered = _Gathered(version=version, known=known)
         folder = Folder()
         with gathered.noting(""):
             folder = locations.locate(self._resolve(version), version, run=run)
@@ -193,7 +233,7 @@ class ArtifactReader:
                 )
                 return
             path, depth = waiting.popleft()
-            answer = self._ask(folder.endpoint, folder.listing(path))
+            answer = self._list(gathered, folder, path)
             asked += 1
             gathered.roots[folder.prefix] = str(answer.get("root_uri", "")).rstrip("/")
             for entry in answer.get("files") or ():
@@ -212,6 +252,11 @@ class ArtifactReader:
                         f"The folder lies deeper than {MAX_DEPTH} levels: it was not "
                         "listed."
                     )
+
+    def _list(self, gathered: _Gathered, folder: Folder, path: str) -> dict[str, Any]:
+        query = folder.listing(path)
+        known = is_answered(query, gathered.known) if folder.run_id else None
+        return known or self._ask(folder.endpoint, query)
 
     def _read_known_names(self, gathered: _Gathered, folder: Folder) -> None:
         """Ask for the environment files by name, where no listing tells of them."""
@@ -282,9 +327,11 @@ class ArtifactReader:
         return content
 
     def _ask(self, endpoint: str, query: Query) -> dict[str, Any]:
+        began = time.monotonic()
         answer, _ = self._transport.repeat(
             lambda _: self._transport.get_json(endpoint, query), final=_STORE_FAILED
         )
+        self._transport.pace.note_listing(time.monotonic() - began)
         return answer
 
 

@@ -11,7 +11,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -22,6 +22,7 @@ from mlflow_sync.client import failures
 from mlflow_sync.client.connection import Connection
 from mlflow_sync.client.pace import Pace
 from mlflow_sync.client.pool import Deadline, open_pool
+from mlflow_sync.client.queries import DOCUMENTS
 from mlflow_sync.exceptions import FailureKind, NotReadOnly, SyncError
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ T = TypeVar("T")
 Query = Sequence[tuple[str, str | int]]
 
 API = "/api/2.0/mlflow"
+GRAPHQL = "/graphql"  # with the documents of `queries`, and no others
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[^/?#]+"
 ALLOWED = (
     ("GET", r"/version"),
@@ -45,6 +47,7 @@ ALLOWED = (
     ("GET", rf"/api/2\.0/mlflow-artifacts/artifacts(?:/{_SEGMENT})+"),
     ("GET", r"/model-versions/get-artifact"),
     ("GET", r"/get-artifact"),
+    ("POST", GRAPHQL),
 )
 _PATTERNS = tuple((method, re.compile(path)) for method, path in ALLOWED)
 
@@ -90,7 +93,7 @@ class Transport:
         return self._decode(self.send("GET", path, query=query))
 
     def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send one POST, of which runs/search is the only one. Raises SyncError."""
+        """Send one POST, which is a search. Raises SyncError."""
         return self._decode(self.send("POST", path, body=body))
 
     def repeat(
@@ -139,7 +142,7 @@ class Transport:
         Raises SyncError for any other outcome, and NotReadOnly, with nothing sent, for
         what is not on the list. `max_bytes` narrows the connection's bound.
         """
-        if not is_allowed(method, path):
+        if not is_allowed(method, path, body):
             raise NotReadOnly(f"{method} {path} is not on the list of reads.")
         target = self.connection.base_path + path
         if query:
@@ -218,8 +221,10 @@ class Transport:
         return found
 
 
-def is_allowed(method: str, path: str) -> bool:
+def is_allowed(method: str, path: str, body: Mapping[str, Any] | None = None) -> bool:
     """Tell whether a request, its path relative to the server's URL, is a known read."""
+    if path == GRAPHQL and (body or {}).get("query") not in DOCUMENTS:
+        return False
     return any(
         method == allowed and pattern.fullmatch(path) for allowed, pattern in _PATTERNS
     )

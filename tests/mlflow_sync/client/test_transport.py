@@ -94,15 +94,32 @@ class TestWhatMayBeSent:
                 )
                 assert found.contents["MLmodel"] == b"flavors: {}"
 
+            client.list_ahead(
+                [
+                    (
+                        VersionSnapshot(
+                            name="m", version="1", run_id="r1", fingerprint=""
+                        ),
+                        None,
+                    )
+                ]
+            )
+
+        assert [
+            request.path
+            for request, _ in httpserver.log
+            if not is_allowed(
+                request.method, request.path, request.get_json(silent=True)
+            )
+        ] == []
         sent = {(request.method, request.path) for request, _ in httpserver.log}
-        assert [one for one in sent if not is_allowed(*one)] == []
         assert [
             (method, path)
             for method, path in ALLOWED
             if not any(m == method and re.fullmatch(path, p) for m, p in sent)
         ] == []
         posts = {path for method, path in sent if method != "GET"}
-        assert posts == {f"{API}/runs/search"}
+        assert posts == {f"{API}/runs/search", "/graphql"}
         assert not any("Origin" in request.headers for request, _ in httpserver.log)
         assert not any("Cookie" in request.headers for request, _ in httpserver.log)
 
