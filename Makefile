@@ -49,7 +49,7 @@ soak: install  ## the long seeded suites
 	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto -m soak $(ARGS)
 
 lock: install  ## pin requirements/*.txt anew
-	@for name in installer base demo dev; do \
+	@for name in installer base demo dev mlflow-2.9 mlflow-2.22; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 	    --python-version 3.11 --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
