@@ -2,8 +2,10 @@
 
 The first process that needs a server starts a keeper (this file, run as a program),
 which starts MLflow and watches a lock that each user holds. When the last user is gone,
-killed ones included, the keeper ends MLflow and itself. The MLflow may be one of another
-environment: its Python is told.
+killed ones included, the keeper ends MLflow and itself.
+
+Which MLflow that is, `MLFLOW_PYTHON` in the environment tells: the Python that imports
+it. It is our own where nothing is told.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-START_SECONDS = 90  # a loaded machine; 5 to 10 s are usual
+START_SECONDS = 150  # a loaded machine; 5 to 10 s are usual
 ADMIN = ("admin", "pässword:with colon")
 
 
 PREFIX = "/ml/flow"
+MLFLOW_PYTHON = os.environ.get("MLFLOW_PYTHON", sys.executable)
 
 
 class Flavour(StrEnum):
@@ -59,6 +62,7 @@ class MlflowServer:
     url: str
     folder: Path
     flavour: Flavour
+    python: str  # that imports the same MLflow
 
     @property
     def backend(self) -> str:
@@ -73,7 +77,7 @@ def backend_of(folder: Path, flavour: Flavour) -> str:
 
 @contextmanager
 def shared_mlflow(
-    folder: Path, flavour: Flavour, *, python: Path | str = sys.executable
+    folder: Path, flavour: Flavour, *, python: Path | str = MLFLOW_PYTHON
 ) -> Iterator[MlflowServer]:
     """Yield the server that lives in `folder`, started by whoever comes first.
 
@@ -87,7 +91,8 @@ def shared_mlflow(
             fcntl.flock(users, fcntl.LOCK_SH)  # waits while a keeper cleans up
             if not state.exists():
                 _start_keeper(folder, flavour, state, python=python)
-        yield MlflowServer(json.loads(state.read_text())["url"], folder, flavour)
+        url = json.loads(state.read_text())["url"]
+        yield MlflowServer(url, folder, flavour, str(python))
 
 
 def free_port() -> int:
