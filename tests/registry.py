@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 import uuid
 from base64 import b64encode
@@ -135,12 +134,15 @@ class Registry:
         self.post("runs/delete", run_id=run_id)
         subprocess.run(
             [
-                *(sys.executable, "-m", "mlflow", "gc"),
+                *(self.server.python, "-m", "mlflow", "gc"),
                 *("--backend-store-uri", self.server.backend),
-                *("--tracking-uri", self.server.url),
                 *("--run-ids", run_id),
             ],
-            env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+            env=os.environ
+            | {
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_TRACKING_URI": self.server.url,
+            },
             check=True,
             capture_output=True,
         )

@@ -87,7 +87,7 @@ def probe(transport: Transport) -> Probe:
     except SyncError as error:
         if error.kind is not FailureKind.NOT_FOUND:
             raise
-        raise _not_mlflow() from None
+        raise _not_mlflow(transport.connection.base_path) from None
     version = _if_offered(lambda: transport.send("GET", "/version"))
     user = _if_offered(lambda: transport.get_json(f"{API}/users/current"))
     info = _if_offered(lambda: transport.get_json("/api/3.0/mlflow/server-info"))
@@ -138,9 +138,14 @@ def _username(answer: dict[str, Any]) -> str:
     return str(user.get("username", "")) if isinstance(user, dict) else ""
 
 
-def _not_mlflow() -> SyncError:
+def _not_mlflow(path: str = "") -> SyncError:
+    told = "a path may be missing from it."
+    if path:
+        told = (
+            "its path may be wrong. MLflow 2 has its API beside its --static-prefix, "
+            "not below it: leave the prefix out."
+        )
     return SyncError(
-        "What answers at this URL is not an MLflow tracking server: a path may be "
-        "missing from it.",
+        f"What answers at this URL is not an MLflow tracking server: {told}",
         kind=FailureKind.NOT_MLFLOW,
     )
