@@ -213,6 +213,7 @@ def normalize_version(
         people_keys=vocabulary.people_keys,
     )
     description, found_in_text = _description("version", snapshot.description)
+    in_files = artifacts.redactions if artifacts else ()
     native_stage = _status(snapshot.current_stage)
     aliases = tuple(
         sorted(a for a, target in model.aliases.items() if target == number)
@@ -280,9 +281,11 @@ def normalize_version(
         dataset_inputs=run.dataset_inputs if run else (),
         signature=artifacts.signature if artifacts else {},
         flavors=artifacts.flavors if artifacts else (),
+        mlmodel=artifacts.mlmodel if artifacts else {},
+        artifact_root=artifacts.root if artifacts else "",
         provenance=provenance,
         others={name: found.others for name, found in resolved.items() if found.others},
-        redactions=redactions + found_in_text,
+        redactions=redactions + found_in_text + in_files,
         artifacts_fingerprint=artifacts.fingerprint if artifacts else "",
         incomplete=incomplete,
         fingerprint=version_fingerprint(

@@ -21,10 +21,12 @@ from mlflow_sync.sandbox import CHILD, Sandbox
 MLMODEL = b"""
 artifact_path: model
 flavors:
-  python_function: {loader_module: mlflow.sklearn, python_version: 3.10}
-  sklearn: {serialization_format: skops, cloudpickle_version: 3.0}
+  python_function: {loader_module: mlflow.sklearn, python_version: 3.10, model_path: model.skops}
+  sklearn: {serialization_format: skops, sklearn_version: 1.10, pickled_model: model.skops, code: null}
 mlflow_version: 3.17.2
+model_id: m-0123
 model_size_bytes: 1234
+model_uuid: ab12
 signature:
   inputs: '[{"type": "double", "name": "income", "required": true}]'
   outputs: '[{"type": "long", "required": true}]'
@@ -75,12 +77,26 @@ def reader() -> Iterator[Sandbox]:
             "MLmodel",
             MLMODEL,
             {
-                "flavors": ["python_function", "sklearn"],
-                "python": "3.10",  # and not 3.1
+                "flavors": {
+                    "python_function": {
+                        "version": "",
+                        "loader": "mlflow.sklearn",
+                        "serialization": "",
+                        "files": ["model.skops"],
+                    },
+                    "sklearn": {
+                        "version": "1.10",  # and not 1.1
+                        "loader": "",
+                        "serialization": "skops",
+                        "files": ["model.skops"],
+                    },
+                },
+                "python": "3.10",
                 "mlflow_version": "3.17.2",
                 "logged_at": "2026-01-31 10:00:00.123456",
                 "model_size_bytes": "1234",
-                "serialization": ["cloudpickle", "skops"],
+                "model_uuid": "ab12",
+                "model_id": "m-0123",
                 "signature": {
                     "inputs": [{"type": "double", "name": "income", "required": True}],
                     "outputs": [{"type": "long", "required": True}],
@@ -124,6 +140,47 @@ def test_a_file_is_hashed_and_read_by_its_name(
     assert found.sha256 == hashlib.sha256(content).hexdigest()
     assert found.size == len(content)
     assert (found.facts, found.problem) == (facts, "")
+
+
+@pytest.mark.parametrize(
+    ("flavor", "told", "version", "serialization"),
+    [
+        ("sklearn", "serialization_format: cloudpickle", "", "cloudpickle"),
+        ("xgboost", "xgb_version: 2.1, data: model.ubj", "2.1", ""),
+        ("lightgbm", "a_version: 1, lightgbm_version: 4.0", "4.0", ""),
+        ("x", "python_version: 3.11, cloudpickle_version: 3.1", "", ""),
+        ("x", "x_version: [1, 2], serialization_format: {a: b}", "", ""),
+        (
+            "python_function",
+            "cloudpickle_version: 3.1, python_model: python_model.pkl",
+            "",
+            "cloudpickle",
+        ),
+        ("python_function", "cloudpickle_version: 3.1, model_code_path: a.py", "", ""),
+        ("python_function", "python_model: model.bin", "", ""),
+    ],
+)
+def test_a_flavor_tells_its_own_version_and_how_its_model_is_serialized(
+    reader: Sandbox, flavor: str, told: str, version: str, serialization: str
+) -> None:
+    found = reader.inspect("MLmodel", f"flavors: {{{flavor}: {{{told}}}}}".encode())
+
+    read = found.facts["flavors"][flavor]
+    assert (read["version"], read["serialization"]) == (version, serialization)
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("x" * 501, "x" * 499 + "…"),
+        (f"risk @ git+https://ci:{'p' * 600}@h/risk.git", "risk @ git+https…"),
+        (f"a{' ' * 600}https://u:p@h", f"a{' ' * 498}…"),
+    ],
+)
+def test_a_line_is_cut_and_a_url_in_it_is_left_out(
+    reader: Sandbox, line: str, kept: str
+) -> None:
+    assert reader.inspect("requirements.txt", line.encode()).facts == {"pip": [kept]}
 
 
 @pytest.mark.parametrize(
