@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
-from django.db.models import JSONField, QuerySet
+from django.db.models import F, JSONField, QuerySet
 from django_filters import CharFilter, IsoDateTimeFilter, MultipleChoiceFilter
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import (
@@ -26,6 +26,17 @@ from rest_framework.response import Response
 
 from accounts.api import PersonSerializer
 from accounts.rest import ReadOnlyTenantViewSet, TenantViewSet
+from inventory.api.documents import (
+    CompletenessSerializer,
+    DatasetInputSerializer,
+    EnvironmentSerializer,
+    EvidenceFileSerializer,
+    ManifestRowSerializer,
+    MetricPointSerializer,
+    MlmodelSerializer,
+    ToldOtherwiseSerializer,
+    ToldSerializer,
+)
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
 from inventory.api.models import SourceReference
 from inventory.changes import ACTIONS, FieldChange, field_changes
@@ -41,12 +52,19 @@ from inventory.records import (
 
 EMPTY: Mapping[Kind, Any] = {Kind.LIST: [], Kind.DOCUMENT: {}}
 LISTS = ("artifact_manifest", "evidence_files")  # documents that are lists of mappings
+DESCRIBED = {
+    "artifact_manifest": ManifestRowSerializer,
+    "evidence_files": EvidenceFileSerializer,
+    "runtime_environment": EnvironmentSerializer,
+}
 # Large columns, which are not read where `fields` does not ask for them.
 DOCUMENTS = frozenset(
     column.name
     for column in ModelVersion._meta.concrete_fields
     if isinstance(column, JSONField)
 )
+# Columns of the run, which are joined where an entry tells them.
+OF_RUN = ("metric_points", "unusable_metrics")
 TYPES: Mapping[Kind, dict[str, Any]] = {
     Kind.TEXT: {"type": ["string", "null"]},
     Kind.CHOICE: {"type": ["string", "null"]},
@@ -83,6 +101,8 @@ class RecordValueSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         field: Field = self.target.field
         schema = dict(TYPES[field.kind])
+        if described := DESCRIBED.get(field.name):
+            schema = auto_schema.resolve_serializer(described, direction).ref
         if field.name in LISTS:
             schema = {"type": "array", "items": schema}
         elif field.choices:
@@ -90,32 +110,6 @@ class RecordValueSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
                 f"As told; the vocabulary is {', '.join(field.choices)}."
             )
         return schema
-
-
-class ToldSerializer(serializers.Serializer[Any]):
-    """Where a value came from."""
-
-    source = serializers.CharField(  # type: ignore[assignment]  # not Field.source
-        help_text="“version tag”, “run info”, …"
-    )
-    key = serializers.CharField(default="")
-    weak = serializers.BooleanField(
-        default=False, help_text="It fills the field, and does not prove it."
-    )
-    raw = serializers.CharField(
-        default="", help_text="What was told, where it differs from the value kept."
-    )
-
-
-class ToldOtherwiseSerializer(ToldSerializer):
-    """A value that lost against another source."""
-
-    value = serializers.JSONField()
-
-
-class CompletenessSerializer(serializers.Serializer[Any]):
-    known = serializers.IntegerField()
-    applicable = serializers.IntegerField()
 
 
 class LifecycleEventSerializer(serializers.ModelSerializer[LifecycleEvent]):
@@ -142,7 +136,21 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     source = SourceReference()  # type: ignore[assignment]  # not Field.source
     aliases = serializers.ListField(child=serializers.CharField())
     tags = serializers.DictField(child=serializers.CharField())
+    metric_points = serializers.SerializerMethodField(
+        help_text="Metric, also one without a number → where and when it was logged."
+    )
+    unusable_metrics = serializers.SerializerMethodField(
+        help_text="Metric that is no finite number → “NaN”, “Infinity”, …"
+    )
+    dataset_inputs = DatasetInputSerializer(many=True)
     flavors = serializers.ListField(child=serializers.CharField())
+    mlmodel = MlmodelSerializer()
+    artifact_root = serializers.CharField(
+        help_text="Where the server says that the files lie; empty: it did not."
+    )
+    artifact_backend = serializers.CharField(
+        help_text="What stores them: “Amazon S3”, “MLflow artifact proxy”, …"
+    )
     provenance = serializers.SerializerMethodField(help_text="Field → who told it.")
     others = serializers.SerializerMethodField(
         help_text="Field → what else was told, and did not count."
@@ -169,9 +177,14 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "tags",
             "run",
             "run_found",
+            "metric_points",
+            "unusable_metrics",
             "dataset_inputs",
             "signature",
             "flavors",
+            "mlmodel",
+            "artifact_root",
+            "artifact_backend",
             "redactions",
             "provenance",
             "others",
@@ -191,6 +204,14 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
         entry |= found
         asked: Iterable[str] = self.context.get("fields") or entry
         return {name: entry[name] for name in asked}
+
+    @extend_schema_field(serializers.DictField(child=MetricPointSerializer()))
+    def get_metric_points(self, version: Any) -> dict[str, Any]:
+        return version.metric_points or {}
+
+    @extend_schema_field(serializers.DictField(child=serializers.CharField()))
+    def get_unusable_metrics(self, version: Any) -> dict[str, str]:
+        return version.unusable_metrics or {}
 
     @extend_schema_field(serializers.DictField(child=ToldSerializer()))
     def get_provenance(self, version: ModelVersion) -> dict[str, Any]:
@@ -285,6 +306,9 @@ class VersionViewSet(ReadOnlyTenantViewSet[ModelVersion]):
         versions = super().get_queryset()
         if self.tells("lifecycle_events"):
             versions = versions.prefetch_related("lifecycle")
+        versions = versions.annotate(
+            **{name: F(f"run__{name}") for name in OF_RUN if self.tells(name)}
+        )
         if wanted := set(self.asked):
             if not wanted.isdisjoint(GOVERNANCE_FIELDS):
                 wanted.add("governance")

@@ -11,8 +11,15 @@ from accounts import tenancy
 from accounts.models import Organization, User
 from compliance.models import Gap
 from inventory import store
-from inventory.models import ModelVersion, Source
-from inventory.records import ModelRecord, Redaction, Stage, Told, VersionRecord
+from inventory.models import ModelVersion, Run, Source
+from inventory.records import (
+    ModelRecord,
+    Redaction,
+    RunRecord,
+    Stage,
+    Told,
+    VersionRecord,
+)
 from tests.pages import Visitor, judge, words
 from tests.rows import a_server, a_source, a_sync, days
 
@@ -31,6 +38,18 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
     """Store a version as a sync does."""
     model = ModelRecord(name="fraud", tags={"team": "Risk"}, fingerprint="m")
     models = store.store_models(source, [model], at=days(1))
+    run = RunRecord(
+        run_id="r1",
+        metrics={"auc": 0.91234567, "rows": 120000.0},
+        unusable_metrics={"loss": "NaN"},
+        metric_points={
+            "auc": {"step": 1200, "at": "2026-01-01T00:00:00Z"},
+            "loss": {"step": 3},
+        },
+        fingerprint="r",
+    )
+    runs: dict[str, Run] = {}
+    store.store_runs(source, [run], rows=runs, at=days(1))
     told: dict[str, Any] = {
         "model_name": "fraud",
         "version_number": 4,
@@ -41,6 +60,7 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
         "owner": "nina",
         "risk_category": "high",
         "data_sensitivity": "Secret",
+        "source_run_id": "r1",
         "metrics": {"auc": 0.91234567, "rows": 120000.0},
         "hyperparameters": {"depth": "7"},
         "tags": {"risk_tier": "HIGH"},
@@ -59,12 +79,47 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
                 "state": "hashed",
                 "sha256": "ab" * 32,
             },
-            {"path": "model.pkl", "size": None, "type": "model", "state": "not_asked"},
+            {
+                "path": "model.pkl",
+                "size": None,
+                "type": "model",
+                "state": "not_asked",
+                "unsafe": True,
+                "format": "pickle",
+            },
         ),
         "runtime_environment": {
             "python": "3.11.7",
-            "dependencies": ("scikit-learn==1.9.1",),
+            "dependencies": ("scikit-learn==1.9.1", "numpy", "-e ."),
+            "packages": (
+                {
+                    "manager": "pip",
+                    "name": "scikit-learn",
+                    "specifier": "==1.9.1",
+                    "version": "1.9.1",
+                    "purl": "pkg:pypi/scikit-learn@1.9.1",
+                },
+                {
+                    "manager": "pip",
+                    "name": "numpy",
+                    "specifier": ">=2",
+                    "purl": "pkg:pypi/numpy",
+                    "extras": ("fast",),
+                    "marker": 'os_name == "nt"',
+                },
+                {"manager": "pip", "scope": "build", "told": "-e ."},
+            ),
         },
+        "flavors": ("sklearn",),
+        "mlmodel": {
+            "flavors": {"sklearn": {"version": "1.9.1", "serialization": "pickle"}},
+            "logged_at": "2026-01-01T00:00:00Z",
+            "model_size_bytes": 1300,
+            "unsafe": True,
+        },
+        "source_artifact_uri": "models:/m-1",
+        "artifact_root": "s3://models/1/m-1/artifacts",
+        "artifact_uri": "abfss://runs@acme.dfs.core.windows.net/r1",
         "signature": {"inputs": ({"name": "income", "type": "double"},)},
         "artifacts_fingerprint": "a",
         "redactions": (Redaction("version tag", "pw", "AWS access key", True),),
@@ -74,7 +129,7 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
         source,
         [VersionRecord(**(told | fields))],
         models=models,
-        run_ids={},
+        run_ids={run_id: row.pk for run_id, row in runs.items()},
         rows=[],
         at=days(1),
         previous_sync=days(0.5),
@@ -121,14 +176,76 @@ def test_each_value_says_who_told_it(alice: User, fraud: ModelVersion) -> None:
 def test_documents_are_tables(alice: User, fraud: ModelVersion) -> None:
     page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
 
-    assert "auc 0.912346 rows 120,000" in panel(page, "training")
+    assert "auc 0.912346 1,200" in panel(page, "training")
+    assert "rows 120,000 – –" in panel(page, "training")
     assert 'title="0.91234567"' in page
     artifacts = panel(page, "artifacts")
     assert "MLmodel model description 1.3 kB hashed abababababababab…" in artifacts
-    assert "model.pkl model – listed –" in artifacts
-    assert "Dependencies scikit-learn==1.9.1" in artifacts
+    assert "model.pkl pickle model – listed –" in artifacts
     assert "Inputs income double" in artifacts
     assert not re.search(r"[{\[]['\"]", artifacts)  # no document as Python or JSON
+
+
+def test_packages_say_their_version_and_their_package_url(
+    alice: User, fraud: ModelVersion
+) -> None:
+    artifacts = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "artifacts")
+
+    assert "scikit-learn 1.9.1 pip pkg:pypi/scikit-learn@1.9.1" in artifacts
+    assert (
+        'numpy [fast] >=2 not pinned where os_name == "nt" pip pkg:pypi/numpy'
+        in artifacts
+    )
+    assert "-e . not pinned pip, to build –" in artifacts
+    assert "Dependencies" not in artifacts  # they are the packages
+
+
+def test_mlmodel_says_what_the_model_is_and_that_loading_it_runs_code(
+    alice: User, fraud: ModelVersion
+) -> None:
+    artifacts = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "artifacts")
+
+    assert "MLmodel runs code when loaded Flavors sklearn 1.9.1, pickle" in artifacts
+    assert "1 Jan 2026, 00:00:00 UTC Size 1.3 kB" in artifacts
+
+
+def test_a_uri_of_artifacts_names_its_backend(alice: User, fraud: ModelVersion) -> None:
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert "2 files Amazon S3 s3://models/1/m-1/artifacts" in panel(page, "artifacts")
+    record = panel(page, "record")
+    assert "Source artifact URI models:/m-1 MLflow logged model" in record
+    assert "abfss://runs@acme.dfs.core.windows.net/r1 Azure Data Lake Storage" in record
+
+
+def test_a_metric_says_where_and_when_it_was_logged_and_whether_it_counts(
+    alice: User, fraud: ModelVersion
+) -> None:
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert "Name Last value Step Logged auc" in panel(page, "training")
+    assert "loss NaN 3 – rows" in panel(page, "training")
+    assert re.search(r">auc</th>.*?1 Jan 2026, 00:00:00 UTC", page, re.DOTALL)
+    assert 'title="Left out of the record: it is no finite number."' in page
+
+
+def test_a_dataset_says_what_it_was_used_for_and_where_it_came_from(
+    acme: Organization, alice: User, mlflow: Source
+) -> None:
+    dataset = {
+        "name": "loans",
+        "digest": "d1",
+        "context": "training",
+        "source_type": "s3",
+        "source": '{"uri": "s3://b/loans.csv"}',
+    }
+    with tenancy.acting_for(acme):
+        fraud = stored(mlflow, dataset_inputs=(dataset,))
+
+    training = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "training")
+
+    assert "Name Used for Digest Source type Source" in training
+    assert "loans training d1 s3 s3://b/loans.csv" in training
 
 
 def test_a_move_is_observed_between_two_syncs(alice: User, fraud: ModelVersion) -> None:

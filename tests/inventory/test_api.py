@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from accounts import tenancy
 from accounts.models import Organization, User
-from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel, Source
+from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel, Run, Source
 from inventory.records import FIELDS
 from tests.callers import Caller, calling
-from tests.rows import a_model, a_version, days
+from tests.rows import a_model, a_run, a_version, days
 
 LISTS = ("sources/", "registered-models/", "modelInventory/")
 
@@ -220,6 +221,101 @@ def test_an_entry_tells_who_told_it_what_and_what_could_not_be_read(
     ]
 
 
+def test_an_entry_tells_what_stores_the_files(
+    alices: Caller, credit: RegisteredModel
+) -> None:
+    a_version(credit, 1)
+    a_version(credit, 2, source_artifact_uri="models:/m-1")
+    a_version(credit, 3, source_artifact_uri="models:/m-1", artifact_root="gs://b/1")
+
+    asked = {"fields": "artifact_backend,artifact_root", "ordering": "version_number"}
+
+    assert alices.results("modelInventory/", **asked) == [
+        {"artifact_backend": "", "artifact_root": ""},
+        {"artifact_backend": "MLflow logged model", "artifact_root": ""},
+        {"artifact_backend": "Google Cloud Storage", "artifact_root": "gs://b/1"},
+    ]
+
+
+def test_documents_come_as_they_are_stored(
+    alices: Caller, credit: RegisteredModel
+) -> None:
+    documents = {
+        "mlmodel": {"flavors": {"sklearn": {"version": "1.5.2"}}, "unsafe": True},
+        "runtime_environment": {
+            "files": ["conda.yaml"],
+            "packages": [{"manager": "conda", "told": "x[y]"}],
+        },
+        "artifact_manifest": [
+            {
+                "path": "model.pkl",
+                "size": None,
+                "type": "model",
+                "state": "not_asked",
+                "unsafe": True,
+                "format": "pickle",
+            }
+        ],
+        "dataset_inputs": [
+            {
+                "name": "loans",
+                "digest": "d1",
+                "context": "training",
+                "source_type": "s3",
+                "source": '{"uri": "s3://b/x"}',
+            }
+        ],
+    }
+    found = a_version(credit, **documents)
+
+    _, entry = alices.get(f"modelInventory/{found.pk}/")
+
+    assert {name: entry[name] for name in documents} == documents
+
+
+def test_the_schema_says_what_documents_hold(alices: Caller) -> None:
+    schema = yaml.safe_load(alices.client.get("/api/schema/").content)
+
+    parts = schema["components"]["schemas"]
+    entry = parts["Version"]["properties"]
+    assert "/Environment" in str(entry["runtime_environment"])
+    assert entry["artifact_manifest"]["items"]["$ref"].endswith("/ManifestRow")
+    assert "purl" in parts["Package"]["properties"]
+    assert "step" in parts["MetricPoint"]["properties"]
+
+
+@pytest.fixture
+def run(version: ModelVersion) -> Run:
+    found = a_run(version.source)
+    ModelVersion.objects.filter(pk=version.pk).update(run=found)
+    return found
+
+
+def test_an_entry_tells_where_and_when_its_run_logged_the_metrics(
+    alices: Caller, version: ModelVersion, run: Run
+) -> None:
+    _, entry = alices.get(f"modelInventory/{version.pk}/")
+
+    assert entry["metrics"] == {"auc": 0.91}
+    assert entry["unusable_metrics"] == {"loss": "NaN"}
+    assert entry["metric_points"] == {
+        "auc": {"step": 7, "at": "2026-01-01T00:00:00Z"},
+        "loss": {"step": 8},
+    }
+    asked = {"fields": "metric_points"}
+    assert alices.results("modelInventory/", **asked) == [
+        {"metric_points": entry["metric_points"]}
+    ]
+
+
+def test_an_entry_without_a_run_tells_no_step_and_no_time(
+    alices: Caller, version: ModelVersion
+) -> None:
+    _, entry = alices.get(f"modelInventory/{version.pk}/")
+
+    assert (entry["metric_points"], entry["unusable_metrics"]) == ({}, {})
+
+
 def test_the_address_works_without_the_slash_too(
     alices: Caller, version: ModelVersion
 ) -> None:
@@ -358,7 +454,8 @@ def test_a_list_of_sixty_costs_no_more_than_one_of_three(
     def add(first: int, last: int) -> None:
         for number in range(first, last):
             Source.objects.create(name=f"source {number}")
-            a_version(a_model(source, f"model {number}"), metrics={"auc": 0.5})
+            run = a_run(source, str(number))
+            a_version(a_model(source, f"model {number}"), run=run)
 
     add(0, 3)
     few = alices.queries(path, page_size=100)
