@@ -23,6 +23,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from cryptography.fernet import Fernet
+
 START_SECONDS = 90  # a loaded machine; 5 to 10 s are usual
 ADMIN = ("admin", "pässword:with colon")
 
@@ -30,6 +32,7 @@ ADMIN = ("admin", "pässword:with colon")
 class Flavour(StrEnum):
     OPEN = "open"
     BASIC_AUTH = "basic-auth"  # knows ADMIN, and grants nothing to anybody else
+    WEBHOOKS = "webhooks"  # sends webhooks to this machine, and knows new ones at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,13 @@ def _environment(folder: Path, flavour: Flavour) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+    if flavour is Flavour.WEBHOOKS:
+        variables |= {
+            "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+            "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+            "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+        }
     if flavour is Flavour.BASIC_AUTH:
         settings = folder / "basic_auth.ini"
         settings.write_text(
