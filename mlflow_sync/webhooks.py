@@ -201,7 +201,8 @@ def follow_up(server: TrackingServer) -> SyncRun | None:
     when it fails: what it could not read is read by the next whole sync. Call inside
     `acting_for`. Costs two queries where nothing waits.
     """
-    # Or a delivery could come in, and find a run active, just as its end finds none.
+    # Who delivers waits here as well, until we have committed. Or a delivery could come
+    # in, and find a run active, just as the run's end finds no delivery.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, server.pk])
     waiting = WebhookDelivery.objects.waiting().filter(server=server)
@@ -214,8 +215,6 @@ def follow_up(server: TrackingServer) -> SyncRun | None:
         run = request_sync(server, trigger=SyncRun.Trigger.WEBHOOK, targets=targets)
     except SyncAlreadyActive:  # somebody has just asked for one
         return None
-    if targets:
-        waiting = waiting.filter(model_name__in=targets)
     waiting.update(handled_by=run)
     return run
 
