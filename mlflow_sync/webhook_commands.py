@@ -36,13 +36,13 @@ def creating(server: TrackingServer, *, url: str, secret: str) -> Commands:
             for event in EVENTS
         ],
     }
-    events = "".join(f"        {json.dumps(event)},\n" for event in EVENTS)
+    events = "".join(f"        {_literal(event)},\n" for event in EVENTS)
     return Commands(
         curl=_curl(server, "POST", shlex.quote(server.url + API), body),
         python=f"{_client(server)}\nclient.create_webhook(\n"
-        f"    name={json.dumps(NAME)},\n"
-        f"    url={url!r},\n"
-        f"    secret={secret!r},\n"
+        f"    name={_literal(NAME)},\n"
+        f"    url={_literal(url)},\n"
+        f"    secret={_literal(secret)},\n"
         f"    events=[\n{events}    ],\n)\n",
     )
 
@@ -53,8 +53,8 @@ def changing(server: TrackingServer, *, url: str, secret: str) -> Commands:
     return Commands(
         curl=_curl(server, "PATCH", address, {"secret": secret}),
         python=f"{_client(server)}\nfor webhook in client.list_webhooks():\n"
-        f"    if webhook.url == {url!r}:\n"
-        f"        client.update_webhook(webhook.webhook_id, secret={secret!r})\n",
+        f"    if webhook.url == {_literal(url)}:\n"
+        f"        client.update_webhook(webhook.webhook_id, secret={_literal(secret)})\n",
     )
 
 
@@ -73,6 +73,13 @@ def _curl(server: TrackingServer, method: str, address: str, body: object) -> st
 
 def _client(server: TrackingServer) -> str:
     workspace = (
-        f"mlflow.set_workspace({server.workspace!r})\n" if server.workspace else ""
+        f"mlflow.set_workspace({_literal(server.workspace)})\n"
+        if server.workspace
+        else ""
     )
-    return f"import mlflow\n\nclient = mlflow.MlflowClient({server.url!r})\n{workspace}"
+    return f"import mlflow\n\nclient = mlflow.MlflowClient({_literal(server.url)})\n{workspace}"
+
+
+def _literal(text: str) -> str:
+    """Return a text in Python, with double quotes as in the rest of what is shown."""
+    return json.dumps(text, ensure_ascii=False)

@@ -83,7 +83,7 @@ def test_curl_says_who_calls_and_where(
 
 
 def test_a_nasty_url_stays_one_argument() -> None:
-    server = a_server(url=NASTY, workspace="w'$(x)")
+    server = a_server(url=NASTY, workspace="w'$(x)ü😀")
 
     for commands in (
         creating(server, url=URL, secret="s"),
@@ -96,7 +96,7 @@ def test_a_nasty_url_stays_one_argument() -> None:
             for node in ast.walk(ast.parse(commands.python))
             if isinstance(node, ast.Constant)
         }
-        assert {NASTY, "w'$(x)", URL, "s"} <= texts
+        assert {NASTY, "w'$(x)ü😀", URL, "s"} <= texts
 
 
 def test_another_secret_is_given_to_the_webhook_there_is() -> None:
