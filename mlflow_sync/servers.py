@@ -27,7 +27,11 @@ from mlflow_sync.exceptions import (
     SyncError,
     UndecryptableSecret,
 )
-from mlflow_sync.models import TrackingServer, TrackingServerSecret
+from mlflow_sync.models import (
+    TrackingServer,
+    TrackingServerSecret,
+    WebhookEndpoint,
+)
 
 NAME_OF_REMOVED = (
     "A server of this name was removed, and its models are kept under it: save the "
@@ -153,6 +157,7 @@ def remove_server(server: TrackingServer) -> None:
         TrackingServerSecret.objects.filter(server=server).update(
             username="", password="", token="", headers=""
         )
+        WebhookEndpoint.objects.filter(server=server).delete()
         server.removed_at = now()
         server.save()
         audit.record("tracking_server.removed", server)

@@ -26,6 +26,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from cryptography.fernet import Fernet
+
 START_SECONDS = 150  # a loaded machine; 5 to 10 s are usual
 ADMIN = ("admin", "pässword:with colon")
 
@@ -43,6 +45,7 @@ class Flavour(StrEnum):
         "unserved"  # hands on no artifacts: its store is S3, of which it knows none
     )
     WORKSPACES = "workspaces"
+    WEBHOOKS = "webhooks"  # sends webhooks to this machine, and knows new ones at once
 
 
 OPTIONS: Mapping[Flavour, tuple[str, ...]] = {
@@ -159,6 +162,13 @@ def _environment(folder: Path, flavour: Flavour) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+    if flavour is Flavour.WEBHOOKS:
+        variables |= {
+            "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+            "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+            "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+        }
     if flavour is Flavour.BASIC_AUTH:
         settings = folder / "basic_auth.ini"
         settings.write_text(

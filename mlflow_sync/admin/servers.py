@@ -19,7 +19,6 @@ from django.views.decorators.http import require_POST
 
 from accounts import markup
 from accounts.console import RecordedByAct
-from accounts.pages import HistoryPage
 from accounts.roles import Permission
 from mlflow_sync import markup as parts
 from mlflow_sync import queueing
@@ -27,6 +26,7 @@ from mlflow_sync import servers as acts
 from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import SYNC_SETTINGS, ServerForm
 from mlflow_sync.admin.rows import last_run, with_runs
+from mlflow_sync.admin.webhooks import WebhookPages
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
 
@@ -43,7 +43,7 @@ PLAIN: dict[str, Any] = {
 
 
 @admin.register(TrackingServer)
-class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
+class TrackingServerAdmin(RecordedByAct, WebhookPages):
     """Servers are saved, tested, synced and removed by the acts of `mlflow_sync.servers`."""
 
     permissions: ClassVar[dict[str, Permission]] = {
@@ -217,7 +217,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
 
     @method_decorator(require_POST)
     def sync_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        server = self._for_act(request, pk)
+        server = self.for_act(request, pk)
         try:
             run = queueing.request_sync(server, trigger=SyncRun.Trigger.MANUAL)
         except SyncAlreadyActive as active:
@@ -227,7 +227,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
 
     @method_decorator(require_POST)
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        server = self._for_act(request, pk)
+        server = self.for_act(request, pk)
         result = acts.test_server(server)
         if result.passed:
             messages.success(request, "The connection was tested.")
@@ -250,7 +250,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         if started:
             messages.success(request, f"Started to sync {', '.join(started)}.")
 
-    def _for_act(self, request: HttpRequest, pk: int) -> TrackingServer:
+    def for_act(self, request: HttpRequest, pk: int) -> TrackingServer:
         """Return the server of an act; whether it is open to the role the act says."""
         server: TrackingServer | None = self.get_object(request, str(pk))
         if server is None or server.removed_at:
@@ -328,11 +328,12 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         return TemplateResponse(request, "mlflow_sync/server_remove.html", context)
 
     def _about(self, request: HttpRequest, server: Any) -> dict[str, Any]:
-        """Costs one query: the latest runs."""
+        """Costs one query, the latest runs, beside those of the webhook."""
         runs = list(SyncRun.objects.filter(server=server)[:RUNS_SHOWN])
         for run in runs:
             run.server = server
         return {
+            **self.about_webhook(request, server),
             "server": server,
             "runs": runs,
             "doubted": next((run for run in runs[:1] if run.is_doubted), None),

@@ -25,10 +25,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from accounts.rest import ReadOnlyTenantViewSet
 from accounts.roles import Permission
 from inventory.api.filters import FlagFilter
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
+from mlflow_sync.api.webhooks import WebhookActions
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import (
@@ -214,7 +214,7 @@ class TrackingServerViewSet(
     mixins.CreateModelMixin,
     mixins.UpdateModelMixin,
     mixins.DestroyModelMixin,
-    ReadOnlyTenantViewSet[TrackingServer],
+    WebhookActions,
 ):
     """The MLflow servers that models are read from."""
 
@@ -249,6 +249,7 @@ class TrackingServerViewSet(
         "destroy": Permission.MANAGE_SERVERS,
         "test": Permission.SYNC,
         "sync": Permission.SYNC,
+        **WebhookActions.webhook_permissions,
     }
     filterset_class = TrackingServerFilter
     search_fields = ("source__name", "url")

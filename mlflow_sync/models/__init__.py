@@ -1,4 +1,4 @@
-"""Tracking servers, their credentials, and the record of every sync."""
+"""Tracking servers, their credentials and webhooks, and the record of every sync."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ from mlflow_sync.models.servers import (
     TrackingServer,
     TrackingServerSecret,
 )
+from mlflow_sync.models.webhooks import (
+    GRACE,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookSecret,
+)
 
 __all__ = (
+    "GRACE",
     "LEASE",
     "LONGEST_WAIT",
     "KeyCanary",
@@ -24,4 +31,7 @@ __all__ = (
     "SyncRunQuerySet",
     "TrackingServer",
     "TrackingServerSecret",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookSecret",
 )

@@ -17,6 +17,8 @@ from rest_framework.viewsets import GenericViewSet
 from accounts import tenancy
 from accounts.models import User
 from inventory.models import ModelVersion, Source
+from mlflow_sync.models import WebhookDelivery
+from mlflow_sync.webhooks import enable
 from tests.callers import PROBLEM, Caller, calling, with_token
 from tests.conftest import signed_in
 from tests.rows import (
@@ -83,6 +85,8 @@ READ = (
     "rules/{rules}/",
     "sources/{sources}/",
     "tracking-servers/{tracking-servers}/",
+    "tracking-servers/{tracking-servers}/webhook/",
+    "tracking-servers/{tracking-servers}/webhook/deliveries/",
     "sync-runs/{sync-runs}/",
     "sync-runs/{sync-runs}/failures/",
 )
@@ -158,6 +162,8 @@ def test_what_is_told_is_what_the_schema_describes(
     )
     an_evaluation(version, results={"VW-INV-001": {"verdict": "fail", "version": 1}})
     run = a_sync(a_server(source))
+    enable(run.server)
+    WebhookDelivery.objects.create(server=run.server, delivery_id="1", event="a.b")
     ids = {
         "registered-models": version.registered_model_id,
         "modelInventory": version.pk,
