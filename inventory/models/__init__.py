@@ -7,6 +7,7 @@ is marked absent, never deleted: the evidence outlives the model.
 from __future__ import annotations
 
 from inventory.models.registry import (
+    AliasEvent,
     LifecycleEvent,
     ModelVersion,
     RegisteredModel,
@@ -23,6 +24,7 @@ from inventory.models.sources import (
 
 __all__ = (
     "NAME_LENGTH",
+    "AliasEvent",
     "Experiment",
     "Ingested",
     "LifecycleEvent",
