@@ -197,7 +197,7 @@ class Sync:
                 run.identity += f", header {', '.join(sorted(connection.headers))}"
             run.credential_fingerprint = secret.fingerprint() if secret else ""
             if before:
-                self.previous = before.started_at
+                self.previous = self.placing.previous = before.started_at
                 run.expected_versions = before.count("versions")
             run.save()
             return connection
@@ -318,6 +318,7 @@ class Sync:
             self.run,
             models=self.placing.names,
             versions=self.versions,
+            previous=self.previous,
             beat=self._beat,
         )
         self._add(absent=absent)
