@@ -19,6 +19,7 @@ OURS = {*MAY_IMPORT, "verifywise"}
 PURE = (
     "inventory/fields.py",
     "inventory/records.py",
+    "inventory/serving.py",
     "mlflow_sync/snapshots.py",
     "mlflow_sync/fingerprints.py",
     "mlflow_sync/vocabulary.py",
