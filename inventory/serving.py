@@ -49,6 +49,7 @@ class AliasMove:
     alias: str
     to_number: int | None
     observed: Between
+    version: int | None = None  # the key of the version that had the number then
 
 
 class Certainty(StrEnum):
@@ -90,6 +91,7 @@ class Tenure:
     """An alias pointed to a version; without an end, it still does."""
 
     alias: str
+    version: int | None  # None: no version of the number was told
     number: int
     since: Between
     until: Between | None = None
@@ -147,7 +149,10 @@ def tenures(moves: Iterable[AliasMove]) -> list[Tenure]:
             )
         if move.to_number is not None:
             current[move.alias] = Tenure(
-                alias=move.alias, number=move.to_number, since=move.observed
+                alias=move.alias,
+                version=move.version,
+                number=move.to_number,
+                since=move.observed,
             )
     return sorted(
         [*found, *current.values()],

@@ -27,9 +27,10 @@ from rest_framework.response import Response
 from accounts.api import PersonSerializer
 from accounts.rest import ReadOnlyTenantViewSet, TenantViewSet
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
+from inventory.api.histories import LifecycleEventSerializer
 from inventory.api.models import SourceReference
 from inventory.changes import ACTIONS, FieldChange, field_changes
-from inventory.models import LifecycleEvent, ModelVersion
+from inventory.models import ModelVersion
 from inventory.records import (
     FIELDS,
     GOVERNANCE_FIELDS,
@@ -116,21 +117,6 @@ class ToldOtherwiseSerializer(ToldSerializer):
 class CompletenessSerializer(serializers.Serializer[Any]):
     known = serializers.IntegerField()
     applicable = serializers.IntegerField()
-
-
-class LifecycleEventSerializer(serializers.ModelSerializer[LifecycleEvent]):
-    """A move to another stage, at some moment between two syncs."""
-
-    class Meta:
-        model = LifecycleEvent
-        fields = (
-            "from_stage",
-            "to_stage",
-            "told_by",
-            "observed_after",
-            "observed_before",
-        )
-        read_only_fields = fields
 
 
 class VersionSerializer(serializers.ModelSerializer[ModelVersion]):

@@ -303,9 +303,10 @@ def test_an_alias_means_one_version_after_the_other() -> None:
 def test_a_tenure_says_who_came_next() -> None:
     moves = [
         AliasMove("champion", 1, between((None, 1))),
-        AliasMove("champion", 2, between((3, 4))),
+        AliasMove("champion", 2, between((3, 4)), 22),
         AliasMove("champion", None, between((5, 6))),
     ]
 
+    assert [each.version for each in tenures(moves)] == [22, None]
     assert [each.followed_by for each in tenures(moves)] == [None, 2]
     assert all(isinstance(each, Tenure) and each.until for each in tenures(moves))
