@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import itemgetter
+from collections import defaultdict
+from operator import attrgetter
+from typing import Any
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from inventory.models import AliasEvent, LifecycleEvent, ModelVersion, RegisteredModel
+from inventory.models import (
+    AliasEvent,
+    LifecycleEvent,
+    ModelVersion,
+    Observed,
+    RegisteredModel,
+)
 from inventory.records import Stage
 from inventory.serving import (
     AliasMove,
@@ -20,6 +27,8 @@ from inventory.serving import (
     tenures,
 )
 
+_EVENT = ("from_stage", "to_stage", "told_by", "observed_after", "observed_before")
+
 
 def serving(model: RegisteredModel) -> list[Interval]:
     """Return when which version was in production. Costs one query."""
@@ -28,25 +37,19 @@ def serving(model: RegisteredModel) -> list[Interval]:
         Q(from_stage=Stage.PRODUCTION) | Q(to_stage__in=(Stage.PRODUCTION, "")),
         version__registered_model=model,
     )
-    rows = events.order_by("version", "observed_before", "id").values_list(
-        "version",
-        "version__version_number",
-        "version__created_at",
-        "from_stage",
-        "to_stage",
-        "told_by",
-        "observed_after",
-        "observed_before",
-    )
-    return intervals(
-        Lifecycle(
-            *identity,
-            [
-                StageMove(before, after, told_by, Between(*observed))
-                for _, _, _, before, after, told_by, *observed in moves
-            ],
+    moves: defaultdict[ModelVersion, list[StageMove]] = defaultdict(list)
+    for event in (
+        events.order_by("observed_before", "id")
+        .select_related("version")
+        .only(*_EVENT, "version__version_number", "version__created_at")
+    ):
+        move = StageMove(
+            event.from_stage, event.to_stage, event.told_by, _between(event)
         )
-        for identity, moves in groupby(rows, key=itemgetter(slice(3)))
+        moves[event.version].append(move)
+    return intervals(
+        Lifecycle(version.pk, version.version_number, version.created_at, of_version)
+        for version, of_version in moves.items()
     )
 
 
@@ -57,15 +60,34 @@ def alias_history(model: RegisteredModel) -> list[Tenure]:
         version_number=OuterRef("to_version"),
         created_at__lte=OuterRef("observed_before"),
     ).order_by("-created_at")
-    rows = (
-        AliasEvent.objects.filter(registered_model=model)
-        .annotate(version=Subquery(meant.values("pk")[:1]))
-        .order_by("observed_before", "id")
-        .values_list(
-            "alias", "to_version", "observed_after", "observed_before", "version"
-        )
+    events: QuerySet[Any] = AliasEvent.objects.filter(registered_model=model).annotate(
+        version=Subquery(meant.values("pk")[:1])
     )
     return tenures(
-        AliasMove(alias, number, Between(after, before), version)
-        for alias, number, after, before, version in rows
+        AliasMove(event.alias, event.to_version, _between(event), event.version)
+        for event in events.order_by("observed_before", "id")
     )
+
+
+def _between(event: Observed) -> Between:
+    return Between(event.observed_after, event.observed_before)
+
+
+def timeline(version: ModelVersion) -> list[LifecycleEvent | AliasEvent]:
+    """Return the moves of a version, and of aliases to it and from it, the newest first.
+
+    Costs two queries.
+    """
+    stages = list(version.lifecycle.all())
+    number = version.version_number
+    aliases = AliasEvent.objects.filter(
+        Q(from_version=number) | Q(to_version=number),
+        registered_model=version.registered_model_id,
+    )
+    # Another version may have had the number before, or has it since.
+    born = stages[-1].observed_after if stages else None
+    if born:
+        aliases = aliases.filter(observed_before__gt=born)
+    if gone := version.absent_since:
+        aliases = aliases.exclude(observed_after__gte=gone)
+    return sorted([*stages, *aliases], key=attrgetter("observed_before"), reverse=True)

@@ -10,6 +10,7 @@ from inventory.models.registry import (
     AliasEvent,
     LifecycleEvent,
     ModelVersion,
+    Observed,
     RegisteredModel,
     known_fields,
 )
@@ -29,6 +30,7 @@ __all__ = (
     "Ingested",
     "LifecycleEvent",
     "ModelVersion",
+    "Observed",
     "Perishable",
     "PresentQuerySet",
     "RegisteredModel",
