@@ -84,8 +84,11 @@ def source(told: Source) -> SafeString:
     return format_html('<span class="vw-source" title="{0}">{0}</span>', told.name)
 
 
-def between(observed: Between) -> SafeString:
-    """Return the days between which something happened, and the bounds below them."""
+def between(observed: Between, then: str = "") -> SafeString:
+    """Return the days between which something happened, and the bounds below them.
+
+    `then` is what came of it.
+    """
     after, before = observed.after, observed.before
     if after is None:
         days = f"{before:%-d %b %Y} at the latest"
@@ -97,7 +100,12 @@ def between(observed: Between) -> SafeString:
         days = f"{_day(after, before)} – {before:%-d %b %Y}"
         bounds = f"between {after:%-d %b, %H:%M:%S} and {before:%-d %b, %H:%M:%S} UTC"
     return format_html(
-        '<span class="vw-days">{}</span><span class="vw-bounds">{}</span>', days, bounds
+        '<span class="vw-days">{}{}</span><span class="vw-bounds">{}</span>',
+        days,
+        format_html('<span class="vw-arrow" aria-label="then">→</span>{}', then)
+        if then
+        else "",
+        bounds,
     )
 
 

@@ -94,6 +94,7 @@ class Tenure:
     version: int | None  # None: no version of the number was told
     number: int
     since: Between
+    earliest: datetime | None  # it began later than this; None: unknown
     until: Between | None = None
     followed_by: int | None = None  # the next version; None: the alias was removed
 
@@ -142,7 +143,10 @@ def tenures(moves: Iterable[AliasMove]) -> list[Tenure]:
     """
     found: list[Tenure] = []
     current: dict[str, Tenure] = {}
+    earliest: dict[str, datetime] = {}
     for move in moves:
+        if after := move.observed.after:
+            earliest[move.alias] = after
         if before := current.pop(move.alias, None):
             found.append(
                 replace(before, until=move.observed, followed_by=move.to_number)
@@ -153,6 +157,7 @@ def tenures(moves: Iterable[AliasMove]) -> list[Tenure]:
                 version=move.version,
                 number=move.to_number,
                 since=move.observed,
+                earliest=earliest.get(move.alias),
             )
     return sorted(
         [*found, *current.values()],

@@ -76,7 +76,7 @@ def _next_version(number: int | None) -> str:
 def _chart(
     told: Sequence[tuple[Interval | Tenure, int | None, str, str]], now: datetime
 ) -> Chart:
-    first = min((_began(each) for each, *_ in told), default=now)
+    first = min((each.earliest or each.since.before for each, *_ in told), default=now)
     length = (now - first).total_seconds() or 1
 
     def place(moment: datetime) -> float:
@@ -101,16 +101,9 @@ def _chart(
                 until=until,
                 then=then if until else "",
                 possible=stretch(
-                    each.since.after or first, until.before if until else now
+                    each.earliest or first, until.before if until else now
                 ),
                 certain=stretch(each.since.before, last_seen),
             )
         )
     return Chart(rows, first, now)
-
-
-def _began(each: Interval | Tenure) -> datetime:
-    """Return when something began at the earliest, as far as anybody knows."""
-    if isinstance(each, Interval):
-        return each.earliest
-    return each.since.after or each.since.before

@@ -71,7 +71,7 @@ def test_the_page_of_a_model_says_who_served_when(
     )
     assert (
         "Version 1 2 Jan 2026 at the latest seen 00:00:00 UTC; since when is unknown "
-        "11 Jan 2026 between 00:00:00 and 12:00:00 UTC → Archived stage P" in served
+        "11 Jan 2026 → Archived between 00:00:00 and 12:00:00 UTC stage P" in served
     )
 
 
@@ -83,8 +83,8 @@ def test_a_version_that_vanished_while_it_served_says_so(
         a_stage_move(version(credit, 2), "Production", "", gone, told_by="")
 
     assert (
-        "29 Jan – 1 Feb 2026 between 29 Jan, 00:00:00 and 1 Feb, 06:00:00 UTC "
-        "→ no longer told" in section(Visitor(alice), credit, "served")
+        "29 Jan – 1 Feb 2026 → no longer told between 29 Jan, 00:00:00 and 1 Feb, "
+        "06:00:00 UTC" in section(Visitor(alice), credit, "served")
     )
 
 

@@ -308,5 +308,19 @@ def test_a_tenure_says_who_came_next() -> None:
     ]
 
     assert [each.version for each in tenures(moves)] == [22, None]
+    assert [each.earliest for each in tenures(moves)] == [days(3), None]
     assert [each.followed_by for each in tenures(moves)] == [None, 2]
     assert all(isinstance(each, Tenure) and each.until for each in tenures(moves))
+
+
+def test_an_alias_that_was_hidden_was_not_there_before_it_was_last_told() -> None:
+    moves = [
+        AliasMove("champion", 1, between((None, 1))),
+        AliasMove("champion", None, between((3, 4))),
+        AliasMove("champion", 1, between((None, 6))),
+    ]
+
+    again, before = tenures(moves)
+
+    assert (again.since.after, again.earliest) == (None, days(3))
+    assert before.earliest is None
