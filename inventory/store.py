@@ -14,7 +14,10 @@ from typing import Protocol, TypeVar
 
 from django.utils.timezone import now
 
+from accounts import audit
+from inventory import events
 from inventory.models import (
+    AliasEvent,
     Experiment,
     LifecycleEvent,
     ModelVersion,
@@ -30,7 +33,7 @@ from inventory.records import (
     RunRecord,
     VersionRecord,
 )
-from inventory.writing import StoreReport, plain, write, write_history
+from inventory.writing import BATCH, StoreReport, plain, write, write_history
 
 _RUN_FIELDS = (
     "experiment_id", "name", "status", "lifecycle_stage", "user_id", "started_at",
@@ -84,9 +87,13 @@ def meant(rows: Iterable[Known], created_at: datetime | None) -> Known | None:
 
 
 def store_models(
-    source: Source, records: Sequence[ModelRecord], *, at: datetime
+    source: Source,
+    records: Sequence[ModelRecord],
+    *,
+    at: datetime,
+    previous_sync: datetime | None,
 ) -> dict[str, RegisteredModel]:
-    """Write registered models; return their rows by name.
+    """Write registered models and how their aliases moved; return the rows by name.
 
     A name whose creation time differs is another model that took the name: the row
     before it becomes absent, with its versions, and keeps its history. A model that
@@ -99,7 +106,8 @@ def store_models(
         known[row.name].append(row)
     told = {record.name: record.created_at for record in records}
     rows, usurped = _recognized(known, told)
-    mark_models_absent(usurped, at=at)
+    mark_models_absent(usurped, at=at, previous_sync=previous_sync)
+    before = {name: row.aliases for name, row in rows.items() if not row.absent_since}
     write(
         RegisteredModel,
         source,
@@ -108,7 +116,38 @@ def store_models(
         key="name",
         at=at,
     )
+    _store_alias_moves(source, rows, before, at=at, previous_sync=previous_sync)
     return rows
+
+
+def _store_alias_moves(
+    source: Source,
+    rows: Mapping[str, RegisteredModel],
+    before: Mapping[str, Mapping[str, int]],
+    *,
+    at: datetime,
+    previous_sync: datetime | None,
+) -> None:
+    """Write how aliases moved; `before` holds those of models that were told before.
+
+    Of a model that was not, nobody knows since when its aliases are as they are: it may
+    have been there, and hidden from us.
+    """
+    moved = [
+        event
+        for name, row in rows.items()
+        for event in events.alias_moves(
+            row,
+            before.get(name, {}),
+            row.aliases,
+            at=at,
+            previous_sync=previous_sync if name in before else None,
+        )
+    ]
+    AliasEvent.objects.bulk_create(moved, batch_size=BATCH)
+    told = [str(event) for event in moved if event.registered_model.name in before]
+    if told:
+        audit.record("alias.moved", source, changes={"moved": told})
 
 
 def rename_models(renamed: Sequence[tuple[RegisteredModel, str]]) -> None:
@@ -121,8 +160,10 @@ def rename_models(renamed: Sequence[tuple[RegisteredModel, str]]) -> None:
         absent_since=now()
     )
     for row, name in renamed:
-        row.name, row.absent_since = name, None
-        RegisteredModel.objects.filter(pk=row.pk).update(name=name, absent_since=None)
+        row.name = name
+        RegisteredModel.objects.filter(pk=row.pk).update(
+            name=name, absent_since=row.absent_since
+        )
 
 
 def store_experiments(
@@ -189,8 +230,8 @@ def store_versions(
         for record in records
     }
     present, usurped = _recognized(known, told)
-    mark_versions_absent(usurped, at=at)
-    stages = {key: row.lifecycle_stage for key, row in present.items()}
+    mark_versions_absent(usurped, at=at, previous_sync=previous_sync)
+    before = {key: events.Stood.of(row) for key, row in present.items()}
     report = write(
         ModelVersion,
         source,
@@ -214,36 +255,52 @@ def store_versions(
         key=None,
         at=at,
     )
-    events = [
-        LifecycleEvent(
-            version=present[key],
-            from_stage=stages.get(key, ""),
-            to_stage=record.lifecycle_stage,
-            told_by=str(record.provenance.get("lifecycle_stage", ""))[:300],
-            observed_after=previous_sync,
-            observed_before=at,
-        )
+    moves = [
+        move
         for record in records
-        if stages.get(key := (record.model_name, record.version_number), "")
-        != record.lifecycle_stage
+        if (
+            move := events.stage_move(
+                present[key := (record.model_name, record.version_number)],
+                record,
+                before=before.get(key, events.NOWHERE),
+                at=at,
+                previous_sync=previous_sync,
+            )
+        )
     ]
-    LifecycleEvent.objects.bulk_create(events)
-    report.moved = [str(event) for event in events if event.from_stage]
+    LifecycleEvent.objects.bulk_create(moves, batch_size=BATCH)
+    report.moved = [str(move) for move in moves if move.from_stage]
     return report
 
 
-def mark_models_absent(rows: Sequence[RegisteredModel], *, at: datetime) -> None:
-    """Mark models, and their versions, as no longer told by their source."""
-    versions = (
-        list(ModelVersion.objects.present().filter(registered_model__in=rows))
-        if rows
-        else []
+def mark_models_absent(
+    rows: Sequence[RegisteredModel], *, at: datetime, previous_sync: datetime | None
+) -> None:
+    """Mark present models, with versions and aliases, as no longer told."""
+    if not rows:
+        return
+    versions = ModelVersion.objects.present().filter(registered_model__in=rows)
+    mark_versions_absent(list(versions), at=at, previous_sync=previous_sync)
+    AliasEvent.objects.bulk_create(
+        [
+            event
+            for row in rows
+            for event in events.alias_moves(
+                row, row.aliases, {}, at=at, previous_sync=previous_sync
+            )
+        ],
+        batch_size=BATCH,
     )
-    _mark_absent(ModelVersion, versions, at)
     _mark_absent(RegisteredModel, rows, at)
 
 
-def mark_versions_absent(rows: Sequence[ModelVersion], *, at: datetime) -> None:
+def mark_versions_absent(
+    rows: Sequence[ModelVersion], *, at: datetime, previous_sync: datetime | None
+) -> None:
+    """Mark present versions as no longer told by their source."""
+    LifecycleEvent.objects.bulk_create(
+        events.ends(rows, at=at, previous_sync=previous_sync), batch_size=BATCH
+    )
     _mark_absent(ModelVersion, rows, at)
 
 

@@ -6,6 +6,7 @@ Under MLflow's auth a lost grant looks like an empty registry with status 200.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 
 from django.utils.timezone import now
 
@@ -26,10 +27,12 @@ def mark_gone(
     *,
     models: Collection[str],
     versions: Mapping[str, Collection[int]],
+    previous: datetime | None,
     beat: Callable[[], None],
 ) -> int:
     """Mark as absent what is not among the told names and numbers; count the versions.
 
+    `previous` is when the last sync began that read the whole registry.
     Raises SyncError, and marks nothing, when more is gone than the server's settings
     let us believe and a person has confirmed. A chunk is one transaction; memory does
     not grow with what is there.
@@ -48,7 +51,7 @@ def mark_gone(
                 .filter(pk__in=gone[start : start + CHUNK])
                 .select_related("registered_model")
             )
-            store.mark_versions_absent(rows, at=now())
+            store.mark_versions_absent(rows, at=now(), previous_sync=previous)
             audit.record(
                 "sync.absent", run, changes={"versions": [str(row) for row in rows]}
             )
@@ -61,7 +64,7 @@ def mark_gone(
                     pk__in=gone_models[start : start + CHUNK]
                 )
             )
-            store.mark_models_absent(named, at=now())
+            store.mark_models_absent(named, at=now(), previous_sync=previous)
             audit.record(
                 "sync.absent", run, changes={"models": [row.name for row in named]}
             )

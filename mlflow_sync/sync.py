@@ -217,7 +217,7 @@ class Sync:
             # Other code, or other words, make other records of the same runs.
             read_all = run.is_full or not before or before.read_with != run.read_with
             if before:
-                self.previous = before.started_at
+                self.previous = self.placing.previous = before.started_at
             if before and self.is_whole:
                 run.turn = before.turn + 1
                 run.expected_versions = before.count("versions")
@@ -388,6 +388,7 @@ class Sync:
             self.run,
             models=self.placing.names,
             versions=self.versions,
+            previous=self.previous,
             beat=self.progress.beat,
         )
         self.progress.add(absent=absent)

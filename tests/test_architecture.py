@@ -20,6 +20,8 @@ PURE = (
     "inventory/backends.py",
     "inventory/fields.py",
     "inventory/records.py",
+    "inventory/serving.py",
+    "inventory/spans.py",
     "mlflow_sync/snapshots.py",
     "mlflow_sync/fingerprints.py",
     "mlflow_sync/vocabulary.py",

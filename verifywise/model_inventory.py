@@ -102,6 +102,10 @@ class RegisteredModelViewSet(inventory.RegisteredModelViewSet):
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "reads": cache(last_reads)}
 
+    def last_read(self, model: RegisteredModel) -> datetime | None:
+        read = last_reads().get(model.source_id)
+        return read.rows if read else None
+
 
 class VersionSerializer(inventory.VersionSerializer):
     gaps = GapCountsSerializer(

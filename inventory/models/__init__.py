@@ -7,8 +7,10 @@ is marked absent, never deleted: the evidence outlives the model.
 from __future__ import annotations
 
 from inventory.models.registry import (
+    AliasEvent,
     LifecycleEvent,
     ModelVersion,
+    Observed,
     RegisteredModel,
     known_fields,
 )
@@ -23,10 +25,12 @@ from inventory.models.sources import (
 
 __all__ = (
     "NAME_LENGTH",
+    "AliasEvent",
     "Experiment",
     "Ingested",
     "LifecycleEvent",
     "ModelVersion",
+    "Observed",
     "Perishable",
     "PresentQuerySet",
     "RegisteredModel",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 
 from accounts.walls import SameOrganization, TenantHistory, TenantModel
@@ -208,29 +208,97 @@ class ModelVersion(Perishable):
         return bool(self.incomplete)
 
 
-class LifecycleEvent(TenantModel):
-    """A version moved from one stage to another, at some moment between two syncs."""
+class Observed(TenantModel):
+    """Something moved at some moment between two syncs: MLflow tells no exact one."""
 
-    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="lifecycle")
-    from_stage = models.CharField(max_length=10, choices=STAGES, blank=True)
-    to_stage = models.CharField(max_length=10, choices=STAGES)
-    told_by = models.CharField(
-        max_length=300, help_text="What said so, such as “alias champion”."
-    )
     observed_after = models.DateTimeField(
-        null=True, blank=True, help_text="The last sync that still saw it as it was."
+        null=True,
+        blank=True,
+        help_text="When the last sync began that still saw it as it was; null: unknown.",
     )
     observed_before = models.DateTimeField(help_text="The sync that saw it moved.")
 
     class Meta(TenantModel.Meta):
+        abstract = True
+
+
+class LifecycleEvent(Observed):
+    """A version moved from one stage to another; it came, or was no longer told."""
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="lifecycle")
+    from_stage = models.CharField(
+        max_length=10,
+        choices=STAGES,
+        blank=True,
+        help_text="Empty: it was not told before.",
+    )
+    to_stage = models.CharField(
+        max_length=10,
+        choices=STAGES,
+        blank=True,
+        help_text="Empty: it is no longer told.",
+    )
+    told_by = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="What said so, such as “alias champion”; empty: it is no longer told.",
+    )
+
+    class Meta(Observed.Meta):
         ordering = ("-observed_before", "-id")
         constraints = (
-            *TenantModel.Meta.constraints,
+            *Observed.Meta.constraints,
             SameOrganization(field="version", name="same_inventory_lifecycle_version"),
         )
 
     def __str__(self) -> str:
-        return f"{self.version}: {self.from_stage or 'new'} → {self.to_stage}"
+        return (
+            f"{self.version}: {self.from_stage or 'new'} → "
+            f"{self.to_stage or 'no longer told'}"
+        )
+
+
+class AliasEvent(Observed):
+    """An alias of a model was set, moved to another version, or removed.
+
+    A model that is no longer told tells no alias either; told again, it begins anew.
+    """
+
+    registered_model = models.ForeignKey(
+        RegisteredModel, models.CASCADE, related_name="alias_events"
+    )
+    alias = models.TextField()
+    from_version = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Null: the alias was not there."
+    )
+    to_version = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Null: the alias is no longer there."
+    )
+
+    class Meta(Observed.Meta):
+        ordering = ("-observed_before", "-id")
+        constraints = (
+            *Observed.Meta.constraints,
+            SameOrganization(
+                field="registered_model", name="same_inventory_alias_model"
+            ),
+            models.CheckConstraint(
+                condition=(Q(from_version__isnull=False) | Q(to_version__isnull=False))
+                & (
+                    Q(from_version=None)
+                    | Q(to_version=None)
+                    | ~Q(from_version=F("to_version"))
+                ),
+                name="alias_event_is_a_move",
+            ),
+        )
+
+    def __str__(self) -> str:
+        before, after = (
+            "none" if number is None else f"version {number}"
+            for number in (self.from_version, self.to_version)
+        )
+        return f"{self.registered_model} @{self.alias}: {before} → {after}"
 
 
 def known_fields(version: ModelVersion) -> int:

@@ -21,6 +21,9 @@ register.filter("presence", parts.presence)
 register.filter("unread", parts.unread)
 register.filter("short", parts.short)
 register.filter("completeness", parts.completeness)
+register.filter("between", parts.between)
+register.filter("observed", parts.observed)
+register.filter("drawn", parts.drawn)
 
 _STATES = {
     "hashed": ("hashed", "good", "The digest is of the bytes that MLflow served."),

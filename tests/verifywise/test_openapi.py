@@ -26,9 +26,12 @@ from tests.rows import (
     a_model,
     a_run,
     a_server,
+    a_stage_move,
     a_sync,
     a_version,
+    an_alias_move,
     an_evaluation,
+    days,
 )
 from verifywise.api import ROUTES
 
@@ -78,6 +81,8 @@ def test_the_schema_shows_no_credential_in_answers(alice: User) -> None:
 
 READ = (
     "registered-models/{registered-models}/",
+    "registered-models/{registered-models}/aliases/",
+    "registered-models/{registered-models}/serving/",
     "modelInventory/{modelInventory}/",
     "modelInventory/{modelInventory}/results/",
     "model-inventory-change-history/{modelInventory}/",
@@ -161,6 +166,10 @@ def test_what_is_told_is_what_the_schema_describes(
         incomplete={"run": "It was deleted."},
     )
     an_evaluation(version, results={"VW-INV-001": {"verdict": "fail", "version": 1}})
+    a_stage_move(version, "", "Production", (None, days(1)))
+    a_stage_move(version, "Production", "", (days(2), days(3)), told_by="")
+    a_stage_move(version, "", "Production", (days(4), days(5)))
+    an_alias_move(version.registered_model, "champion", None, 1, (None, days(1)))
     run = a_sync(a_server(source))
     enable(run.server)
     WebhookDelivery.objects.create(server=run.server, delivery_id="1", event="a.b")
