@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from accounts.models import Organization  # noqa: E402
 from inventory.models import ModelVersion, RegisteredModel  # noqa: E402
 
 Facts = dict[str, dict[str, Any]]
+
+NOTHING = "(nothing)"
 
 
 def inventory(organization: Organization) -> Facts:
@@ -52,19 +55,29 @@ def inventory(organization: Organization) -> Facts:
 
 
 def differences(told: Facts, stored: Facts) -> list[str]:
-    """Return a sentence for each part of the crawl that is stored otherwise."""
+    """Return a sentence for each value of the crawl that is stored otherwise."""
     found = [
-        f"{part} {name}: MLflow told {value}, stored is {stored[part].get(name)}."
+        difference
         for part, values in told.items()
         for name, value in values.items()
-        if stored[part].get(name) != value
+        for difference in _compare(f"{part} {name}", value, stored[part].get(name))
     ]
     found += [
-        f"{part}: {name} is stored, and MLflow did not tell it."
+        f"{part} {name}: it is stored, and MLflow did not tell it."
         for part in ("models", "versions")
-        for name in stored[part].keys() - told[part].keys()
+        for name in sorted(stored[part].keys() - told[part].keys())
     ]
     return found
+
+
+def _compare(where: str, told: Any, stored: Any) -> Iterator[str]:
+    if isinstance(told, dict) and isinstance(stored, dict):
+        for key in sorted(told.keys() | stored.keys()):
+            yield from _compare(
+                f"{where}, {key}", told.get(key, NOTHING), stored.get(key, NOTHING)
+            )
+    elif told != stored:
+        yield f"{where}: MLflow told {told!r}, stored is {stored!r}."
 
 
 def main(slug: str, path: str) -> None:

@@ -153,9 +153,13 @@ class Bench:
         return found
 
     def _run(self, *args: str) -> str:
-        environment = os.environ | {
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("DATABASE_URL", "DATABASE_URL_FILE")
+        }
+        environment |= {
             "DATA_DIR": str(self.home),
-            "DATABASE_URL": "",
             "VERIFYWISE_LOG_LEVEL": "WARNING",
         }
         done = subprocess.run(

@@ -24,28 +24,47 @@ def test_equal_results_differ_in_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "name", "value"),
+    ("part", "name", "value", "told"),
     [
-        ("models", "credit", {}),
-        ("versions", "credit/1", {"run_id": "r2", "tags": {"t": "3"}}),
-        ("versions", "credit/1", {"run_id": "r1", "tags": {}}),
-        ("runs", "credit/1", RUN | {"tags": {}}),
-        ("runs", "credit/1", RUN | {"params": {"p": "9"}}),
-        ("runs", "credit/1", RUN | {"metrics": {"m": 0.4999}}),
-        ("files", "credit/1", {"MLmodel": 8}),
-        ("files", "credit/1", {}),
-        ("digests", "credit/1", {"MLmodel": "d2"}),
+        ("models", "credit", {}, "models credit, domain"),
+        (
+            "versions",
+            "credit/1",
+            {"run_id": "r2", "tags": {"t": "3"}},
+            "versions credit/1, run_id",
+        ),
+        (
+            "versions",
+            "credit/1",
+            {"run_id": "r1", "tags": {}},
+            "versions credit/1, tags, t",
+        ),
+        ("runs", "credit/1", RUN | {"tags": {}}, "runs credit/1, tags, a"),
+        ("runs", "credit/1", RUN | {"params": {"p": "9"}}, "runs credit/1, params, p"),
+        (
+            "runs",
+            "credit/1",
+            RUN | {"metrics": {"m": 0.4999}},
+            "runs credit/1, metrics, m",
+        ),
+        (
+            "runs",
+            "credit/1",
+            RUN | {"params": {"p": "2", "q": "3"}},
+            "runs credit/1, params, q",
+        ),
+        ("files", "credit/1", {"MLmodel": 8}, "files credit/1, MLmodel"),
+        ("files", "credit/1", {}, "files credit/1, MLmodel"),
+        ("digests", "credit/1", {"MLmodel": "d2"}, "digests credit/1, MLmodel"),
     ],
 )
-def test_each_value_that_is_stored_otherwise_is_told(
-    part: str, name: str, value: dict[str, Any]
+def test_the_value_that_is_stored_otherwise_is_named_alone(
+    part: str, name: str, value: dict[str, Any], told: str
 ) -> None:
     stored = deepcopy(FACTS)
     stored[part][name] = value
 
-    assert [told.split(":")[0] for told in differences(FACTS, stored)] == [
-        f"{part} {name}"
-    ]
+    assert [line.split(":")[0] for line in differences(FACTS, stored)] == [told]
 
 
 def test_a_version_too_few_or_too_many_is_told() -> None:
