@@ -54,7 +54,7 @@ check: install  ## format, lint, types, settings, migrations
 	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: install  ## each speed target beside its ratio
-	@DATA_DIR=$(DATA_DIR)/bench $(BIN)/python -m bench
+	@DATA_DIR=$(DATA_DIR)/bench $(BIN)/python -m bench $(ARGS)
 
 soak: install  ## the long seeded suites
 	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto -m soak $(ARGS)
