@@ -88,7 +88,10 @@ class Redaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
-    """A registered model. Times are aware UTC datetimes."""
+    """A registered model. Times are aware UTC datetimes.
+
+    Of one that is out of scope only name and times are told, and `out_of_scope`: why.
+    """
 
     name: str
     description: str = ""
@@ -99,6 +102,7 @@ class ModelRecord:
     latest_versions: Mapping[str, int] = field(
         default_factory=dict
     )  # stage -> version number
+    out_of_scope: str = ""  # a sentence; "" is in scope
     redactions: tuple[Redaction, ...] = ()
     fingerprint: str
 

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from django.utils.timezone import now
 
+from accounts import audit
 from inventory.models import (
     Experiment,
     LifecycleEvent,
@@ -43,7 +44,7 @@ _EXPERIMENT_FIELDS = (
 )  # fmt: skip
 _MODEL_FIELDS = (
     "name", "description", "created_at", "last_updated_at", "tags", "aliases",
-    "latest_versions",
+    "latest_versions", "out_of_scope",
 )  # fmt: skip
 # Of the record, all but what identifies the row and what is told in its own shape.
 _VERSION_FIELDS = (
@@ -90,7 +91,8 @@ def store_models(
 
     A name whose creation time differs is another model that took the name: the row
     before it becomes absent, with its versions, and keeps its history. A model that
-    was absent and is told again is the row it was.
+    was absent and is told again is the row it was. One that leaves the scope, or comes
+    back into it, is noted in the trail.
     """
     known = defaultdict(list)
     for row in RegisteredModel.objects.filter(
@@ -100,6 +102,7 @@ def store_models(
     told = {record.name: record.created_at for record in records}
     rows, usurped = _recognized(known, told)
     mark_models_absent(usurped, at=at)
+    before = {name: row.out_of_scope for name, row in rows.items()}
     write(
         RegisteredModel,
         source,
@@ -108,7 +111,22 @@ def store_models(
         key="name",
         at=at,
     )
+    _note_scope(
+        source, {name: (before[name], rows[name].out_of_scope) for name in before}
+    )
     return rows
+
+
+def _note_scope(source: Source, reasons: Mapping[str, tuple[str, str]]) -> None:
+    """Note which models left the scope or came back; `reasons` are before and after."""
+    left = {name: why for name, (then, why) in reasons.items() if why and not then}
+    back = [name for name, (then, why) in reasons.items() if then and not why]
+    if left or back:
+        audit.record(
+            "registered_models.scoped",
+            source,
+            changes={"out_of_scope": left, "in_scope": back},
+        )
 
 
 def rename_models(renamed: Sequence[tuple[RegisteredModel, str]]) -> None:

@@ -20,6 +20,7 @@ from inventory.models.sources import (
     PresentQuerySet,
     Source,
 )
+from inventory.models.unregistered import UnregisteredModel
 
 __all__ = (
     "NAME_LENGTH",
@@ -32,5 +33,6 @@ __all__ = (
     "RegisteredModel",
     "Run",
     "Source",
+    "UnregisteredModel",
     "known_fields",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
@@ -28,8 +28,20 @@ from inventory.records import (
 STAGES = [(stage.value, stage.value) for stage in Stage]
 
 
+class RegisteredModelQuerySet(PresentQuerySet["RegisteredModel"]):
+    def in_scope(self) -> Self:
+        return self.filter(out_of_scope="")
+
+    def out_of_scope(self) -> Self:
+        return self.exclude(out_of_scope="")
+
+
 class RegisteredModel(Perishable):
-    """A logical model, such as “credit-scoring”, with its versions below it."""
+    """A logical model, such as “credit-scoring”, with its versions below it.
+
+    One that is out of scope is listed with its name, its times and the reason; its
+    versions are not read.
+    """
 
     name = models.CharField(max_length=NAME_LENGTH)
     description = models.TextField(blank=True)
@@ -38,8 +50,11 @@ class RegisteredModel(Perishable):
     tags = models.JSONField(default=dict)
     aliases = models.JSONField(default=dict, help_text="alias -> version")
     latest_versions = models.JSONField(default=dict, help_text="stage -> version")
+    out_of_scope = models.TextField(
+        blank=True, help_text="Why its versions are not read. Empty: they are."
+    )
 
-    objects = PresentQuerySet.as_manager()
+    objects = RegisteredModelQuerySet.as_manager()
     history = TenantHistory(excluded_fields=["fingerprint", "changed_at"])
 
     class Meta(Perishable.Meta):
