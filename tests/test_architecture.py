@@ -21,6 +21,7 @@ PURE = (
     "inventory/records.py",
     "mlflow_sync/snapshots.py",
     "mlflow_sync/fingerprints.py",
+    "mlflow_sync/scope.py",
     "mlflow_sync/vocabulary.py",
     "compliance/facts.py",
     "compliance/engine.py",
