@@ -27,7 +27,7 @@ from mlflow_sync.exceptions import (
     SyncError,
     UndecryptableSecret,
 )
-from mlflow_sync.models import TrackingServer, TrackingServerSecret
+from mlflow_sync.models import SCOPE_FIELDS, TrackingServer, TrackingServerSecret
 
 NAME_OF_REMOVED = (
     "A server of this name was removed, and its models are kept under it: save the "
@@ -44,6 +44,8 @@ _AUDITED = (
     "read_timeout",
     "read_artifacts",
     "is_enabled",
+    *SCOPE_FIELDS,
+    "find_unregistered",
 )
 
 

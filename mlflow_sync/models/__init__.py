@@ -10,6 +10,7 @@ from mlflow_sync.models.runs import (
     SyncRunQuerySet,
 )
 from mlflow_sync.models.servers import (
+    SCOPE_FIELDS,
     KeyCanary,
     TrackingServer,
     TrackingServerSecret,
@@ -18,6 +19,7 @@ from mlflow_sync.models.servers import (
 __all__ = (
     "LEASE",
     "LONGEST_WAIT",
+    "SCOPE_FIELDS",
     "KeyCanary",
     "SyncFailure",
     "SyncRun",

@@ -63,6 +63,7 @@ class SyncRun(TenantModel):
     READ = (Status.SUCCEEDED, Status.PARTIAL)  # to the registry's end
     COUNTS = (
         "models",
+        "out_of_scope",
         "versions",
         "created",
         "updated",
