@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from mlflow_sync.client import Client, Identity
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.normalize_text import clean_text
+from mlflow_sync.scoping import Sieve
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,
@@ -93,21 +94,23 @@ class Place:
         return page[self.count - listed :]
 
 
-def pages(client: Client, *, place: Place) -> Iterator[Page]:
+def pages(client: Client, *, place: Place, sieve: Sieve) -> Iterator[Page]:
     """Yield who answers, then all models, then experiments, then versions with runs.
 
-    Versions up to `place`, which an earlier slice has stored, are listed without runs.
+    Versions up to `place`, which an earlier slice has stored, are listed without runs;
+    those that are out of scope are left out.
     """
     yield client.identify()
     for models in client.search_models():
-        yield Models(models)
+        yield Models(sieve.models(models))
     yield ModelsEnd()
     experiments: set[str] = set()
     for found in client.search_experiments():
         experiments.update(experiment.experiment_id for experiment in found)
         yield Experiments(found)
     listed, is_behind = 0, not place.count
-    for versions in client.search_versions(page_size=VERSIONS_PER_PAGE):
+    for page in client.search_versions(page_size=VERSIONS_PER_PAGE):
+        versions = sieve.versions(page)
         rest = versions if is_behind else place.rest_of(versions, listed=listed)
         listed += len(versions)
         is_behind = rest is not None

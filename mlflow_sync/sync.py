@@ -22,18 +22,19 @@ from accounts.models import Organization
 from inventory import store
 from inventory.models import Source
 from inventory.records import Section
-from mlflow_sync import fetching, gone, lease
+from mlflow_sync import fetching, gone, lease, scoping
 from mlflow_sync.chunks import VersionChunk, failure
 from mlflow_sync.client import AuthMethod, Client, Connection, Identity
 from mlflow_sync.comparison import Comparison, key_of
 from mlflow_sync.exceptions import NormalizationError, SyncError
 from mlflow_sync.files import FileReader
 from mlflow_sync.models import SyncFailure, SyncRun
-from mlflow_sync.normalize import normalize_experiment, normalize_model
+from mlflow_sync.normalize import normalize_experiment
 from mlflow_sync.normalize_text import clean_text
 from mlflow_sync.placing import Placing
 from mlflow_sync.queueing import enqueue_sync
 from mlflow_sync.sandbox import Sandbox
+from mlflow_sync.scoping import Sieve
 from mlflow_sync.servers import connection_to
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
@@ -127,6 +128,7 @@ class Sync:
     place: fetching.Place = field(default_factory=fetching.Place)
     is_continued: bool = False
     placing: Placing = field(init=False)
+    sieve: Sieve = field(default_factory=Sieve)
     versions: dict[str, set[int]] = field(default_factory=dict)  # told in this slice
     experiments: set[str] = field(default_factory=set)
     previous: datetime | None = None
@@ -159,7 +161,7 @@ class Sync:
         ):
             files = FileReader(artifact_client, sandbox)
             try:
-                pages = fetching.pages(client, place=self.place)
+                pages = fetching.pages(client, place=self.place, sieve=self.sieve)
                 with fetching.Prefetched(pages, idle=self._beat) as prefetched:
                     for page in prefetched:
                         self._take(page, files)
@@ -186,6 +188,7 @@ class Sync:
         with tenancy.acting_for(self.organization, origin="sync"):
             lease.hold(run)
             connection = connection_to(server)
+            self.sieve = Sieve.of(server)
             before = SyncRun.objects.filter(
                 server=server,
                 status__in=SyncRun.READ,
@@ -210,13 +213,16 @@ class Sync:
             case fetching.Models(models):
                 self._phase("Reading models")
                 self.placing.names |= {clean_text(model.name) for model in models}
-                told = self._records(models, normalize_model, Section.VERSION)
+                told = self._records(models, self.sieve.normalize, Section.VERSION)
                 with self._storing():
                     self.placing.store(told)
             case fetching.ModelsEnd():
                 with self._storing():
                     self.placing.finish()
                 self.run.counts["models"] = len(self.placing.names)
+                self.run.counts["out_of_scope"] = scoping.settle(
+                    self.run, storing=self._storing, beat=self._beat
+                )
             case fetching.Experiments(experiments):
                 self._phase("Reading experiments")
                 records = self._records(
