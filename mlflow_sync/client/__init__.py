@@ -1,12 +1,13 @@
 """How MLflow is read: the only package that knows HTTP.
 
 `connection` is what is needed to reach a server, `pool` and `transport` send the few
-requests that are allowed, `failures` says in sentences what went wrong, `rows` and
-`artifacts` make snapshots, `probing` tests a connection, and `Client` ties them together.
+requests that are allowed, `failures` says in sentences what went wrong, `rows`, `logged`
+and `artifacts` make snapshots, `probing` tests a connection, and `Client` ties them together.
 """
 
 from mlflow_sync.client.client import Client
 from mlflow_sync.client.connection import AuthMethod, Connection
+from mlflow_sync.client.logged import LoggedPage
 from mlflow_sync.client.probing import Identity, Probe
 
-__all__ = ("AuthMethod", "Client", "Connection", "Identity", "Probe")
+__all__ = ("AuthMethod", "Client", "Connection", "Identity", "LoggedPage", "Probe")

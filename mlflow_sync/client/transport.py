@@ -40,6 +40,7 @@ ALLOWED = (
     ("GET", r"/api/2\.0/mlflow/experiments/search"),
     ("POST", r"/api/2\.0/mlflow/runs/search"),
     ("GET", r"/api/2\.0/mlflow/artifacts/list"),
+    ("POST", r"/api/2\.0/mlflow/logged-models/search"),
     ("GET", rf"/api/2\.0/mlflow/logged-models/{_SEGMENT}/artifacts/directories"),
     ("GET", rf"/api/2\.0/mlflow-artifacts/artifacts(?:/{_SEGMENT})+"),
     ("GET", r"/model-versions/get-artifact"),
@@ -87,7 +88,7 @@ class Transport:
         return self._decode(self.send("GET", path, query=query))
 
     def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send one POST, of which runs/search is the only one. Raises SyncError."""
+        """Send one POST: a search of runs or of logged models. Raises SyncError."""
         return self._decode(self.send("POST", path, body=body))
 
     def repeat(
