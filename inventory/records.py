@@ -48,6 +48,7 @@ __all__ = (
     "Section",
     "Stage",
     "Told",
+    "UnregisteredRecord",
     "VersionRecord",
     "is_known",
 )
@@ -140,6 +141,22 @@ class RunRecord:
         default_factory=dict
     )  # name -> "NaN", "Infinity", …
     dataset_inputs: tuple[Mapping[str, str], ...] = ()  # name, digest, context, …
+    redactions: tuple[Redaction, ...] = ()
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnregisteredRecord:
+    """A model that a run logged and nobody registered; `external_id` registers it."""
+
+    kind: str
+    external_id: str
+    name: str
+    model_type: str = ""
+    status: str = ""
+    run_id: str = ""
+    experiment_id: str = ""
+    created_at: datetime | None = None
     redactions: tuple[Redaction, ...] = ()
     fingerprint: str
 

@@ -39,6 +39,18 @@ class Scope:
     exclude: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Return the scope in words: “named a-* or b, without *-old, tagged team”."""
+        if self.is_everything:
+            return "all models"
+        named = f"named {' or '.join(self.include)}" if self.include else "all"
+        told = [named]
+        if self.exclude:
+            told.append(f"without {' and '.join(self.exclude)}")
+        if self.tags:
+            told.append(f"tagged {' or '.join(self.tags)}")
+        return ", ".join(told)
+
     @property
     def is_everything(self) -> bool:
         return not (self.include or self.exclude or self.tags)

@@ -10,6 +10,7 @@ from inventory.models.registry import (
     LifecycleEvent,
     ModelVersion,
     RegisteredModel,
+    RegisteredModelQuerySet,
     known_fields,
 )
 from inventory.models.runs import Experiment, Run
@@ -20,7 +21,10 @@ from inventory.models.sources import (
     PresentQuerySet,
     Source,
 )
-from inventory.models.unregistered import UnregisteredModel
+from inventory.models.unregistered import (
+    UnregisteredModel,
+    UnregisteredModelQuerySet,
+)
 
 __all__ = (
     "NAME_LENGTH",
@@ -31,8 +35,10 @@ __all__ = (
     "Perishable",
     "PresentQuerySet",
     "RegisteredModel",
+    "RegisteredModelQuerySet",
     "Run",
     "Source",
     "UnregisteredModel",
+    "UnregisteredModelQuerySet",
     "known_fields",
 )

@@ -210,6 +210,14 @@ class ModelVersion(Perishable):
         return self.known_fields, len(CANONICAL_FIELDS)
 
     @property
+    def is_left_out(self) -> bool:
+        """Tell whether it is no longer read because its model is out of scope.
+
+        Cost: of an absent one a query, unless the registered model was selected along.
+        """
+        return self.is_absent and bool(self.registered_model.out_of_scope)
+
+    @property
     def is_incomplete(self) -> bool:
         """Tell whether a section could not be read (not whether fields are empty)."""
         return bool(self.incomplete)

@@ -5,16 +5,31 @@ from __future__ import annotations
 from typing import Self
 
 from django.db import models
+from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 
 from accounts.walls import SameOrganization
+from inventory.models.runs import Experiment
 from inventory.models.sources import NAME_LENGTH, Perishable, PresentQuerySet
 
 
 class UnregisteredModelQuerySet(PresentQuerySet["UnregisteredModel"]):
     def listed(self) -> Self:
         """Return those that are there, and still not registered."""
-        return self.present().filter(registered_at=None)
+        return self.in_state(UnregisteredModel.State.UNREGISTERED)
+
+    def with_experiments(self) -> Self:
+        """Annotate the names of their experiments, None where one is not known."""
+        experiments = Experiment.objects.filter(
+            source=OuterRef("source"), experiment_id=OuterRef("experiment_id")
+        )
+        return self.annotate(experiment_name=Subquery(experiments.values("name")[:1]))
+
+    def in_state(self, state: str) -> Self:
+        if state == UnregisteredModel.State.REGISTERED:
+            return self.exclude(registered_at=None)
+        is_absent = state == UnregisteredModel.State.ABSENT
+        return self.filter(registered_at=None, absent_since__isnull=not is_absent)
 
 
 class UnregisteredModel(Perishable):
@@ -29,8 +44,6 @@ class UnregisteredModel(Perishable):
         RUN = "run", "Files of a run"
 
     class State(models.TextChoices):
-        """What became of it, for lists."""
-
         UNREGISTERED = "unregistered", "Unregistered"
         REGISTERED = "registered", "Registered since"
         ABSENT = "absent", "No longer told"
@@ -44,6 +57,7 @@ class UnregisteredModel(Perishable):
     status = models.CharField(max_length=40, blank=True)
     run_id = models.CharField(max_length=64, blank=True, db_collation="C")
     experiment_id = models.CharField(max_length=64)
+    experiment_name: str | None  # annotated by `with_experiments`
     created_at = models.DateTimeField(null=True, blank=True)
 
     registered_at = models.DateTimeField(
@@ -73,6 +87,7 @@ class UnregisteredModel(Perishable):
 
     @property
     def state(self) -> State:
+        """Return what became of it, as `in_state` finds it."""
         if self.registered_at is not None:
             return self.State.REGISTERED
         return self.State.ABSENT if self.is_absent else self.State.UNREGISTERED

@@ -70,6 +70,7 @@ class SyncRun(TenantModel):
         "unchanged",
         "incomplete",
         "absent",
+        "unregistered",
         "requests",
         "bytes",
     )

@@ -168,8 +168,8 @@ def test_of_a_model_out_of_scope_only_name_times_and_reason_are_told() -> None:
     assert record.out_of_scope == excluded("credit-*")
     assert (record.name, record.created_at) == (whole.name, whole.created_at)
     assert record.last_updated_at == whole.last_updated_at
-    assert not (record.description or record.tags or record.aliases)
-    assert not record.latest_versions
+    assert record.description == ""
+    assert record.tags == record.aliases == record.latest_versions == {}
 
 
 def test_a_model_in_scope_is_told_as_if_there_were_no_scope() -> None:
