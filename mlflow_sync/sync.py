@@ -22,7 +22,7 @@ from accounts.models import Organization
 from inventory import store
 from inventory.models import Source
 from inventory.records import Section
-from mlflow_sync import fetching, gone, lease, scoping
+from mlflow_sync import fetching, gone, lease, scoping, unregistered
 from mlflow_sync.chunks import VersionChunk, failure
 from mlflow_sync.client import AuthMethod, Client, Connection, Identity
 from mlflow_sync.comparison import Comparison, key_of
@@ -127,6 +127,7 @@ class Sync:
     failed: bool = False
     place: fetching.Place = field(default_factory=fetching.Place)
     is_continued: bool = False
+    looking: dict[str, Any] | None = None  # place, once the registry is read
     placing: Placing = field(init=False)
     sieve: Sieve = field(default_factory=Sieve)
     versions: dict[str, set[int]] = field(default_factory=dict)  # told in this slice
@@ -146,6 +147,7 @@ class Sync:
             self.is_continued = True
             self.failed = told["failed"]
             self.place = fetching.Place(**told["versions"])
+            self.looking = told.get("unregistered")
 
     @property
     def source(self) -> Source:
@@ -161,23 +163,28 @@ class Sync:
         ):
             files = FileReader(artifact_client, sandbox)
             try:
-                pages = fetching.pages(client, place=self.place, sieve=self.sieve)
-                with fetching.Prefetched(pages, idle=self._beat) as prefetched:
-                    for page in prefetched:
-                        self._take(page, files)
-                        self._count(client, artifact_client)
-                        if isinstance(page, fetching.Versions) and self._is_late():
-                            return False
-                if self.is_continued:
-                    self._list_again(client)
-                self._mark_gone()
+                if self.looking is None:
+                    pages = fetching.pages(client, place=self.place, sieve=self.sieve)
+                    with fetching.Prefetched(pages, idle=self._beat) as prefetched:
+                        for page in prefetched:
+                            self._take(page, files)
+                            self._count(client, artifact_client)
+                            if isinstance(page, fetching.Versions) and self._is_late():
+                                return False
+                    if self.is_continued:
+                        self._list_again(client)
+                    self._mark_gone()
+                return self._look_for_unregistered(client)
             finally:
                 self._count(client, artifact_client)
-        return True
 
     def saved(self) -> dict[str, Any]:
         """Return what the next slice needs, as JSON."""
-        return {"versions": asdict(self.place), "failed": self.failed}
+        return {
+            "versions": asdict(self.place),
+            "failed": self.failed,
+            "unregistered": self.looking,
+        }
 
     def _is_late(self) -> bool:
         return time.monotonic() > self.began + self.patience
@@ -327,6 +334,22 @@ class Sync:
             beat=self._beat,
         )
         self._add(absent=absent)
+
+    def _look_for_unregistered(self, client: Client) -> bool:
+        """Return whether that is over; a failure of it leaves the registry as read."""
+        if self.run.server.find_unregistered:
+            self._phase(unregistered.PHASE)
+        found = unregistered.find(
+            client,
+            self.run,
+            place=self.looking,
+            storing=self._storing,
+            beat=self._beat,
+            is_late=self._is_late,
+        )
+        self.failed = self.failed or found.failed
+        self.looking = found.place
+        return found.place is None
 
     # Progress
 
