@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -22,13 +23,14 @@ from accounts.console import RecordedByAct
 from accounts.pages import HistoryPage
 from accounts.roles import Permission
 from mlflow_sync import markup as parts
-from mlflow_sync import queueing
+from mlflow_sync import queueing, scoping
 from mlflow_sync import servers as acts
 from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import ServerForm
 from mlflow_sync.admin.rows import last_run, with_runs
+from mlflow_sync.admin.scope import FIELDSET, about_scope, shown_counts
 from mlflow_sync.exceptions import SyncAlreadyActive
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 
 RUNS_SHOWN = 8
 NEVER = mark_safe('<span class="vw-subtle">never</span>')
@@ -73,6 +75,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
                 "writes to MLflow.",
             },
         ),
+        FIELDSET,
         (
             "Connection",
             {
@@ -177,7 +180,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
 
     @admin.display(description="models", ordering="models_count")
     def shown_models(self, server: Any) -> SafeString:
-        return markup.number(server.models_count or 0)
+        return shown_counts(server)
 
     @admin.display(description="MLflow", ordering="mlflow_version")
     def shown_mlflow(self, server: TrackingServer) -> SafeString:
@@ -202,6 +205,13 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         )
 
     # Acts
+
+    def save_model(
+        self, request: HttpRequest, obj: Model, form: Form, change: bool
+    ) -> None:
+        """The act has saved it; say what a scope that was changed will mean."""
+        if not set(SCOPE_FIELDS).isdisjoint(form.changed_data):
+            messages.info(request, scoping.preview(cast(TrackingServer, obj)))
 
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, "mlflow_sync_trackingserver"
@@ -324,7 +334,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         return TemplateResponse(request, "mlflow_sync/server_remove.html", context)
 
     def _about(self, request: HttpRequest, server: Any) -> dict[str, Any]:
-        """Costs one query: the latest runs."""
+        """Costs a query for the latest runs, and one to count what is unregistered."""
         runs = list(SyncRun.objects.filter(server=server)[:RUNS_SHOWN])
         for run in runs:
             run.server = server
@@ -336,6 +346,5 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
             "may_change": self.has_change_permission(request),
             "all_runs": reverse("admin:mlflow_sync_syncrun_changelist")
             + f"?server={server.pk}",
-            "models_address": reverse("admin:inventory_registeredmodel_changelist")
-            + f"?source={server.source_id}",
+            **about_scope(server),
         }

@@ -29,7 +29,7 @@ from accounts.rest import ReadOnlyTenantViewSet
 from accounts.roles import Permission
 from inventory.api.filters import FlagFilter
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import (
     SECRET_FIELDS,
@@ -108,6 +108,8 @@ class TrackingServerSerializer(serializers.ModelSerializer[TrackingServer]):
             "read_timeout",
             "read_artifacts",
             "is_enabled",
+            *SCOPE_FIELDS,
+            "find_unregistered",
             *SECRET_FIELDS,
             "credentials_set",
             "mlflow_version",
