@@ -51,6 +51,7 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
         filters.SourceFilter,
         filters.CompletenessFilter,
         filters.PresenceFilter,
+        filters.ScopeFilter,
     )
     search_fields = ("name",)
     search_help_text = "Name, owner or tag, as in risk_category=high"
@@ -70,8 +71,9 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     @admin.display(description="model", ordering="name")
     def shown_name(self, model: RegisteredModel) -> SafeString:
         return format_html(
-            '<span class="vw-name" title="{0}">{0}</span>{1}',
+            '<span class="vw-name" title="{0}">{0}</span>{1}{2}',
             model.name,
+            parts.scope(model),
             parts.presence(model),
         )
 
@@ -109,6 +111,8 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     ) -> dict[str, Any]:
         versions = self.versions_of(row)
         shown = list(versions[: VERSIONS_SHOWN + 1])
+        for version in shown:
+            version.registered_model = row
         return {
             "model": row,
             "versions": shown[:VERSIONS_SHOWN],
