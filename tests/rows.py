@@ -10,7 +10,12 @@ from typing import Any
 
 from compliance.catalogue import Severity
 from compliance.models import Evaluation, Gap
-from inventory.models import ModelVersion, RegisteredModel, Source
+from inventory.models import (
+    ModelVersion,
+    RegisteredModel,
+    Source,
+    UnregisteredModel,
+)
 from mlflow_sync.models import SyncRun, TrackingServer
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,6 +47,24 @@ def a_version(model: RegisteredModel, number: int = 1, **fields: Any) -> ModelVe
         version_number=number,
         fingerprint="v",
         **(told | fields),
+    )
+
+
+def an_unregistered_model(
+    source: Source, address: str = "models:/m-1", **fields: Any
+) -> UnregisteredModel:
+    told = {
+        "kind": UnregisteredModel.Kind.LOGGED_MODEL,
+        "name": "scorer",
+        "status": "READY",
+        "run_id": "r1",
+        "experiment_id": "7",
+        "created_at": days(0),
+        "first_seen_at": days(1),
+        "changed_at": days(1),
+    }
+    return UnregisteredModel.objects.create(
+        source=source, external_id=address, fingerprint="u", **(told | fields)
     )
 
 

@@ -26,6 +26,7 @@ from tests.rows import (
     a_sync,
     a_version,
     an_evaluation,
+    an_unregistered_model,
 )
 from verifywise.api import ROUTES
 
@@ -84,6 +85,7 @@ READ = (
     "tracking-servers/{tracking-servers}/",
     "sync-runs/{sync-runs}/",
     "sync-runs/{sync-runs}/failures/",
+    "unregistered-models/{unregistered-models}/",
 )
 
 
@@ -110,6 +112,7 @@ def test_what_is_told_is_what_the_schema_describes(
         "sources": source.pk,
         "tracking-servers": run.server_id,
         "sync-runs": run.pk,
+        "unregistered-models": an_unregistered_model(source).pk,
     }
     with_token(alices.user)
     schema = yaml.safe_load(alices.client.get("/api/schema/").content)
