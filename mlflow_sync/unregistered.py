@@ -279,7 +279,7 @@ def _is_storable(model: LoggedModelSnapshot) -> bool:
 def _record(
     model: LoggedModelSnapshot, kind: UnregisteredModel.Kind
 ) -> UnregisteredRecord:
-    told = {
+    told: dict[str, Any] = {
         "kind": kind.value,
         "external_id": clean_text(model.address),
         "name": clean_text(model.name)[:NAME_LENGTH],

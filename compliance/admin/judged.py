@@ -60,7 +60,8 @@ class SeverityFilter(ChoiceFilter):
             return having(rows, Q(**{f"evaluation__{choice}__gt": 0}))
         if rows.model is ModelVersion:
             return rows.filter(~some, evaluation__isnull=False)
-        return rows.in_scope().exclude(pk__in=having(rows, some).values("pk"))
+        gapless = rows.exclude(pk__in=having(rows, some).values("pk"))
+        return gapless.filter(out_of_scope="")
 
 
 class JudgedModelAdmin(RegisteredModelAdmin):

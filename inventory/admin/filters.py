@@ -42,7 +42,8 @@ class ScopeFilter(ChoiceFilter):
     choices_offered = (("in", "In scope"), ("out", "Out of scope"))
 
     def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        return rows.in_scope() if choice == "in" else rows.out_of_scope()
+        within = Q(out_of_scope="")
+        return rows.filter(within) if choice == "in" else rows.exclude(within)
 
 
 class StageFilter(ChoiceFilter):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from django_filters import CharFilter, ChoiceFilter, MultipleChoiceFilter
 from django_filters.rest_framework import FilterSet
@@ -65,10 +65,8 @@ class UnregisteredModelFilter(FilterSet):
     run_id = CharFilter("run_id")
     experiment_id = CharFilter("experiment_id")
 
-    def filter_queryset(
-        self, queryset: UnregisteredModelQuerySet
-    ) -> UnregisteredModelQuerySet:
-        found: UnregisteredModelQuerySet = super().filter_queryset(queryset)
+    def filter_queryset(self, queryset: Any) -> UnregisteredModelQuerySet:
+        found = cast(UnregisteredModelQuerySet, super().filter_queryset(queryset))
         if self.form.cleaned_data["state"]:
             return found
         return self.filter_state(found, "state", State.UNREGISTERED)

@@ -12,7 +12,7 @@ from accounts import markup
 from inventory.models import UnregisteredModel
 from mlflow_sync.models import SCOPE_FIELDS, TrackingServer
 
-FIELDSET = (
+FIELDSET: tuple[str, Any] = (
     "Scope",
     {
         "fields": (*SCOPE_FIELDS, "find_unregistered"),
