@@ -9,7 +9,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts import markup
-from inventory.models import ModelVersion, Observed, Perishable, Source
+from inventory.models import (
+    ModelVersion,
+    Observed,
+    Perishable,
+    RegisteredModel,
+    Source,
+    UnregisteredModel,
+)
 from inventory.records import CANONICAL_FIELDS, Stage
 from inventory.serving import Between
 from inventory.spans import WIDTH, Row
@@ -52,10 +59,39 @@ def completeness(known: int, *, total: int = len(CANONICAL_FIELDS)) -> SafeStrin
     )
 
 
+def scope(model: RegisteredModel) -> SafeString:
+    """Return nothing for a model that is read, and why another one is not."""
+    if not model.out_of_scope:
+        return SafeString("")
+    return markup.chip("out of scope", "absent", title=model.out_of_scope)
+
+
+def state(model: UnregisteredModel) -> SafeString:
+    """Return nothing for what is still unregistered, else what became of it."""
+    since = model.registered_at or model.absent_since
+    if since is None:
+        return SafeString("")
+    return markup.chip(
+        str(model.state.label).lower(),
+        "good" if model.registered_at else "absent",
+        title=f"Since the sync of {markup.exact(since)}",
+    )
+
+
 def presence(row: Perishable) -> SafeString:
-    """Return nothing for what is there, and since when what is not has been gone."""
+    """Return nothing for what is there, and since when what is not has been gone.
+
+    Of an absent version costs a query, unless its registered model was selected along.
+    """
     if not row.absent_since:
         return SafeString("")
+    if isinstance(row, ModelVersion) and row.is_left_out:
+        return markup.chip(
+            "no longer read",
+            "absent",
+            title=f"Not read since the sync of {markup.exact(row.absent_since)}: its "
+            f"model is out of scope. {row.registered_model.out_of_scope}",
+        )
     return markup.chip(
         "no longer told",
         "absent",

@@ -46,7 +46,7 @@ _EXPERIMENT_FIELDS = (
 )  # fmt: skip
 _MODEL_FIELDS = (
     "name", "description", "created_at", "last_updated_at", "tags", "aliases",
-    "latest_versions",
+    "latest_versions", "out_of_scope",
 )  # fmt: skip
 # Of the record, all but what identifies the row and what is told in its own shape.
 _VERSION_FIELDS = (
@@ -97,7 +97,8 @@ def store_models(
 
     A name whose creation time differs is another model that took the name: the row
     before it becomes absent, with its versions, and keeps its history. A model that
-    was absent and is told again is the row it was.
+    was absent and is told again is the row it was. One that leaves the scope, or comes
+    back into it, is noted in the trail.
     """
     known = defaultdict(list)
     for row in RegisteredModel.objects.filter(
@@ -107,7 +108,12 @@ def store_models(
     told = {record.name: record.created_at for record in records}
     rows, usurped = _recognized(known, told)
     mark_models_absent(usurped, at=at, previous_sync=previous_sync)
-    before = {name: row.aliases for name, row in rows.items() if not row.absent_since}
+    scoped = {name: row.out_of_scope for name, row in rows.items()}
+    aliased = {
+        name: row.aliases
+        for name, row in rows.items()
+        if not (row.absent_since or row.out_of_scope)
+    }
     write(
         RegisteredModel,
         source,
@@ -116,7 +122,12 @@ def store_models(
         key="name",
         at=at,
     )
-    _store_alias_moves(source, rows, before, at=at, previous_sync=previous_sync)
+    # The aliases of what is out of scope are not stored: they have not moved.
+    inside = {name: row for name, row in rows.items() if not row.out_of_scope}
+    _store_alias_moves(source, inside, aliased, at=at, previous_sync=previous_sync)
+    _note_scope(
+        source, {name: (scoped[name], rows[name].out_of_scope) for name in scoped}
+    )
     return rows
 
 
@@ -148,6 +159,18 @@ def _store_alias_moves(
     told = [str(event) for event in moved if event.registered_model.name in before]
     if told:
         audit.record("alias.moved", source, changes={"moved": told})
+
+
+def _note_scope(source: Source, reasons: Mapping[str, tuple[str, str]]) -> None:
+    """Note which models left the scope or came back; `reasons` are before and after."""
+    left = {name: why for name, (then, why) in reasons.items() if why and not then}
+    back = [name for name, (then, why) in reasons.items() if then and not why]
+    if left or back:
+        audit.record(
+            "registered_models.scoped",
+            source,
+            changes={"out_of_scope": left, "in_scope": back},
+        )
 
 
 def rename_models(renamed: Sequence[tuple[RegisteredModel, str]]) -> None:

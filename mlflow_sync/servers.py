@@ -28,6 +28,7 @@ from mlflow_sync.exceptions import (
     UndecryptableSecret,
 )
 from mlflow_sync.models import (
+    SCOPE_FIELDS,
     TrackingServer,
     TrackingServerSecret,
     WebhookEndpoint,
@@ -56,6 +57,8 @@ _AUDITED = (
     "hash_files",
     "hash_limit",
     "rehash_days",
+    *SCOPE_FIELDS,
+    "find_unregistered",
 )
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.utils.timezone import now
 
@@ -24,7 +24,7 @@ from accounts.models import Organization
 from inventory import store
 from inventory.models import Source
 from inventory.records import Section
-from mlflow_sync import breaker, fetching, gone, lease
+from mlflow_sync import breaker, fetching, gone, lease, scoping, unregistered
 from mlflow_sync.chunks import VersionChunk, failure
 from mlflow_sync.client import AuthMethod, Connection, Identity, Pace
 from mlflow_sync.comparison import Comparison, key_of
@@ -32,13 +32,14 @@ from mlflow_sync.exceptions import NormalizationError, SyncError
 from mlflow_sync.files import FileReader
 from mlflow_sync.fingerprints import normalizer_fingerprint
 from mlflow_sync.models import SyncFailure, SyncRun
-from mlflow_sync.normalize import normalize_experiment, normalize_model
+from mlflow_sync.normalize import normalize_experiment
 from mlflow_sync.normalize_text import clean_text
 from mlflow_sync.placing import Placing
 from mlflow_sync.progress import Progress, Watcher
 from mlflow_sync.queueing import enqueue_sync
 from mlflow_sync.readers import Readers
 from mlflow_sync.sandbox import Sandbox
+from mlflow_sync.scoping import Sieve
 from mlflow_sync.servers import connection_to
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
@@ -137,8 +138,10 @@ class Sync:
     failed: bool = False
     place: fetching.Place = field(default_factory=fetching.Place)
     is_continued: bool = False
+    looking: dict[str, Any] | None = None  # place, once the registry is read
     placing: Placing = field(init=False)
     turns: Turns = field(init=False)
+    sieve: Sieve = field(default_factory=Sieve)
     versions: dict[str, set[int]] = field(default_factory=dict)  # told in this slice
     aliased: dict[str, set[str]] = field(default_factory=dict)  # versions by model
     experiments: set[str] = field(default_factory=set)
@@ -154,6 +157,7 @@ class Sync:
             self.is_continued = True
             self.failed = told["failed"]
             self.place = fetching.Place(**told["versions"])
+            self.looking = told["unregistered"]
         self.listed = self.place.count
 
     @property
@@ -178,23 +182,32 @@ class Sync:
             Sandbox() as sandbox,
         ):
             files = FileReader(readers, sandbox)
-            pages = fetching.pages(
-                readers.lister, targets=self.run.targets, place=self.place
-            )
             try:
-                for page in readers.ahead(pages):
-                    self._take(page, readers)
-                    self.progress.count(readers)
-                    if not self._store_parts(readers, files):
-                        return False
-                if not self._store_parts(readers, files, all_of_them=True):
+                if self.looking is None and not self._read(readers, files):
                     return False
-                if self.is_whole:
-                    if self.is_continued:
-                        self._list_again(readers)
-                    self._mark_gone()
+                return not self.is_whole or self._look_for_unregistered(readers)
             finally:
                 self.progress.count(readers)
+
+    def _read(self, readers: Readers, files: FileReader) -> bool:
+        """Read models and versions; return False when it got late."""
+        pages = fetching.pages(
+            readers.lister,
+            targets=self.run.targets,
+            place=self.place,
+            sieve=self.sieve,
+        )
+        for page in readers.ahead(pages):
+            self._take(page, readers)
+            self.progress.count(readers)
+            if not self._store_parts(readers, files):
+                return False
+        if not self._store_parts(readers, files, all_of_them=True):
+            return False
+        if self.is_whole:
+            if self.is_continued:
+                self._list_again(readers)
+            self._mark_gone()
         return True
 
     def _is_late(self) -> bool:
@@ -206,6 +219,7 @@ class Sync:
         with tenancy.acting_for(self.organization, origin="sync"):
             lease.hold(run)
             connection = connection_to(server)
+            self.sieve = Sieve.of(server)
             before = SyncRun.objects.whole().filter(server=server).first()
             secret = getattr(server, "secret", None)
             run.source_uri = server.url
@@ -244,13 +258,19 @@ class Sync:
                     for model in models
                     if model.aliases
                 }
-                told = self._records(models, normalize_model, Section.VERSION)
+                told = self._records(models, self.sieve.normalize, Section.VERSION)
                 with self._storing():
                     self.placing.store(told)
             case fetching.ModelsEnd():
                 with self._storing():
                     self.placing.finish()
                 self.run.counts["models"] = len(self.placing.names)
+                self.run.counts["out_of_scope"] = scoping.settle(
+                    self.run,
+                    previous=self.previous,
+                    storing=self._storing,
+                    beat=self.progress.beat,
+                )
             case fetching.Experiments(experiments):
                 self.progress.phase("Reading experiments")
                 records = self._records(
@@ -363,11 +383,18 @@ class Sync:
                 unchanged=report.unchanged,
                 incomplete=chunk.incomplete,
             )
-            place = {"versions": asdict(self.place), "failed": self.failed}
-            lease.save_place(self.run, place)
+            self._save_place()
         for version in page.page[:ready]:
             self._tell(version)
         self.progress.beat()
+
+    def _save_place(self) -> None:
+        place = {
+            "versions": asdict(self.place),
+            "failed": self.failed,
+            "unregistered": self.looking,
+        }
+        lease.save_place(self.run, place)
 
     def _tell(self, version: VersionSnapshot) -> None:
         """Remember that MLflow told a version, in whatever state."""
@@ -393,3 +420,22 @@ class Sync:
         )
         self.progress.add(absent=absent)
         self.progress.beat()
+
+    def _look_for_unregistered(self, readers: Readers) -> bool:
+        """Return whether that is over; a failure of it leaves the registry as read."""
+        if self.run.server.find_unregistered:
+            self.progress.phase(unregistered.PHASE)
+        found = unregistered.find(
+            readers,
+            self.run,
+            place=self.looking,
+            storing=self._storing,
+            beat=self.progress.beat,
+            is_late=self._is_late,
+        )
+        self.failed = self.failed or found.failed
+        self.looking = found.place
+        if self.looking is not None:
+            with self._storing():
+                self._save_place()
+        return self.looking is None

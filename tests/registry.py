@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -106,6 +107,9 @@ class Registry:
         )
         return str(found["model"]["info"]["model_id"])
 
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        self.post("runs/set-tag", run_id=run_id, key=key, value=value)
+
     def model(self, name: str, **body: Any) -> str:
         """Create a registered model and return its name."""
         body["tags"] = _pairs(body.get("tags"))
@@ -146,6 +150,22 @@ class Registry:
             check=True,
             capture_output=True,
         )
+
+
+def history(run_id: str, *paths: str) -> str:
+    """Return the tag mlflow.log-model.history as MLflow 2 writes it."""
+    return json.dumps(
+        [
+            {
+                "run_id": run_id,
+                "artifact_path": path,
+                "utc_time_created": "2026-11-24 09:45:08.658721",
+                "model_uuid": uuid.uuid4().hex,
+                "flavors": {"python_function": {"env": {}}, "sklearn": {"code": None}},
+            }
+            for path in paths
+        ]
+    )
 
 
 def _pairs(values: Mapping[str, str] | None) -> list[dict[str, str]]:

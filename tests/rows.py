@@ -17,6 +17,7 @@ from inventory.models import (
     RegisteredModel,
     Run,
     Source,
+    UnregisteredModel,
 )
 from mlflow_sync.models import SyncRun, TrackingServer
 
@@ -99,6 +100,24 @@ def an_alias_move(
         to_version=after,
         observed_after=observed[0],
         observed_before=observed[1],
+    )
+
+
+def an_unregistered_model(
+    source: Source, address: str = "models:/m-1", **fields: Any
+) -> UnregisteredModel:
+    told = {
+        "kind": UnregisteredModel.Kind.LOGGED_MODEL,
+        "name": "scorer",
+        "status": "READY",
+        "run_id": "r1",
+        "experiment_id": "7",
+        "created_at": days(0),
+        "first_seen_at": days(1),
+        "changed_at": days(1),
+    }
+    return UnregisteredModel.objects.create(
+        source=source, external_id=address, fingerprint="u", **(told | fields)
     )
 
 

@@ -24,6 +24,7 @@ PURE = (
     "inventory/spans.py",
     "mlflow_sync/snapshots.py",
     "mlflow_sync/fingerprints.py",
+    "mlflow_sync/scope.py",
     "mlflow_sync/vocabulary.py",
     "compliance/facts.py",
     "compliance/engine.py",

@@ -76,7 +76,7 @@ def numbers() -> Iterator[Number]:
         critical=Sum("evaluation__critical", default=0),
         high=Sum("evaluation__high", default=0),
     )
-    models = RegisteredModel.objects.present().count()
+    models = RegisteredModel.objects.present().in_scope().count()
     stage = {"stage": Stage.PRODUCTION.value}
     yield Number("Models", models, _list("inventory_registeredmodel"))
     yield Number(

@@ -83,7 +83,7 @@ class RegisteredModelFilter(inventory.RegisteredModelFilter):
 class RegisteredModelViewSet(inventory.RegisteredModelViewSet):
     """Registered models, with the newest version in each stage and their open gaps."""
 
-    queryset = inventory.RegisteredModelViewSet.queryset.annotate(  # type: ignore[assignment]
+    queryset = inventory.RegisteredModelViewSet.queryset.annotate(
         gaps=Subquery(
             Evaluation.objects.filter(
                 version__registered_model=OuterRef("pk"), version__absent_since=None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inventory.admin.models import RegisteredModelAdmin
+from inventory.admin.unregistered import UnregisteredModelAdmin
 from inventory.admin.versions import ModelVersionAdmin
 
-__all__ = ("ModelVersionAdmin", "RegisteredModelAdmin")
+__all__ = ("ModelVersionAdmin", "RegisteredModelAdmin", "UnregisteredModelAdmin")

@@ -56,6 +56,7 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
         filters.SourceFilter,
         filters.CompletenessFilter,
         filters.PresenceFilter,
+        filters.ScopeFilter,
     )
     search_fields = ("name",)
     search_help_text = "Name, owner or tag, as in risk_category=high"
@@ -75,8 +76,9 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     @admin.display(description="model", ordering="name")
     def shown_name(self, model: RegisteredModel) -> SafeString:
         return format_html(
-            '<span class="vw-name" title="{0}">{0}</span>{1}',
+            '<span class="vw-name" title="{0}">{0}</span>{1}{2}',
             model.name,
+            parts.scope(model),
             parts.presence(model),
         )
 
@@ -121,6 +123,8 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
         chosen = [request.GET.get("alias"), CHAMPION, *aliases]
         alias = next((name for name in chosen if name in aliases), CHAMPION)
         held = [tenure for tenure in tenures if tenure.alias == alias]
+        for version in shown:
+            version.registered_model = row
         return {
             "served": spans.of_serving(served[:SPANS_SHOWN], now=now()),
             "aliases": aliases,

@@ -32,7 +32,12 @@ from inventory.api.histories import (
     TenureSerializer,
 )
 from inventory.histories import alias_history, serving
-from inventory.models import ModelVersion, RegisteredModel, Source
+from inventory.models import (
+    ModelVersion,
+    RegisteredModel,
+    RegisteredModelQuerySet,
+    Source,
+)
 from inventory.records import Stage
 from inventory.serving import Interval
 
@@ -97,6 +102,7 @@ class RegisteredModelSerializer(serializers.ModelSerializer[RegisteredModel]):
             "aliases",
             "latest_versions",
             "version_count",
+            "out_of_scope",
             "first_seen_at",
             "changed_at",
             "absent_since",
@@ -124,8 +130,18 @@ class RegisteredModelFilter(PresenceFilter):
         method="filter_stage",
         label="Some present version is in this stage.",
     )
+    in_scope = FlagFilter(
+        "out_of_scope",
+        method="filter_scope",
+        label="Its versions are read; `out_of_scope` says of the others why not.",
+    )
     is_demo = FlagFilter("source__is_demo")
     changed_since = IsoDateTimeFilter("changed_at", "gte")
+
+    def filter_scope(
+        self, queryset: RegisteredModelQuerySet, name: str, value: bool
+    ) -> RegisteredModelQuerySet:
+        return queryset.in_scope() if value else queryset.out_of_scope()
 
     def filter_stage(
         self, queryset: QuerySet[RegisteredModel], name: str, value: str

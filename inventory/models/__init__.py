@@ -12,6 +12,7 @@ from inventory.models.registry import (
     ModelVersion,
     Observed,
     RegisteredModel,
+    RegisteredModelQuerySet,
     known_fields,
 )
 from inventory.models.runs import Experiment, Run
@@ -21,6 +22,10 @@ from inventory.models.sources import (
     Perishable,
     PresentQuerySet,
     Source,
+)
+from inventory.models.unregistered import (
+    UnregisteredModel,
+    UnregisteredModelQuerySet,
 )
 
 __all__ = (
@@ -34,7 +39,10 @@ __all__ = (
     "Perishable",
     "PresentQuerySet",
     "RegisteredModel",
+    "RegisteredModelQuerySet",
     "Run",
     "Source",
+    "UnregisteredModel",
+    "UnregisteredModelQuerySet",
     "known_fields",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -29,8 +29,20 @@ from inventory.records import (
 STAGES = [(stage.value, stage.value) for stage in Stage]
 
 
+class RegisteredModelQuerySet(PresentQuerySet["RegisteredModel"]):
+    def in_scope(self) -> Self:
+        return self.filter(out_of_scope="")
+
+    def out_of_scope(self) -> Self:
+        return self.exclude(out_of_scope="")
+
+
 class RegisteredModel(Perishable):
-    """A logical model, such as “credit-scoring”, with its versions below it."""
+    """A logical model, such as “credit-scoring”, with its versions below it.
+
+    One that is out of scope is listed with its name, its times and the reason; its
+    versions are not read.
+    """
 
     name = models.CharField(max_length=NAME_LENGTH)
     description = models.TextField(blank=True)
@@ -39,8 +51,11 @@ class RegisteredModel(Perishable):
     tags = models.JSONField(default=dict)
     aliases = models.JSONField(default=dict, help_text="alias -> version")
     latest_versions = models.JSONField(default=dict, help_text="stage -> version")
+    out_of_scope = models.TextField(
+        blank=True, help_text="Why its versions are not read. Empty: they are."
+    )
 
-    objects = PresentQuerySet.as_manager()
+    objects = RegisteredModelQuerySet.as_manager()
     history = TenantHistory(excluded_fields=["fingerprint", "changed_at"])
 
     class Meta(Perishable.Meta):
@@ -201,6 +216,14 @@ class ModelVersion(Perishable):
     def completeness(self) -> tuple[int, int]:
         """Return how many of the canonical fields are known, and how many there are."""
         return self.known_fields, len(CANONICAL_FIELDS)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Tell whether it is no longer read because its model is out of scope.
+
+        Cost: of an absent one a query, unless the registered model was selected along.
+        """
+        return self.is_absent and bool(self.registered_model.out_of_scope)
 
     @property
     def is_incomplete(self) -> bool:

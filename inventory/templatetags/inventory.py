@@ -18,6 +18,8 @@ register = template.Library()
 
 register.filter("stage", parts.stage)
 register.filter("presence", parts.presence)
+register.filter("scope", parts.scope)
+register.filter("state", parts.state)
 register.filter("unread", parts.unread)
 register.filter("short", parts.short)
 register.filter("completeness", parts.completeness)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -21,14 +22,15 @@ from accounts import markup
 from accounts.console import RecordedByAct
 from accounts.roles import Permission
 from mlflow_sync import markup as parts
-from mlflow_sync import queueing
+from mlflow_sync import queueing, scoping
 from mlflow_sync import servers as acts
 from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import SYNC_SETTINGS, ServerForm
 from mlflow_sync.admin.rows import last_run, with_runs
+from mlflow_sync.admin.scope import FIELDSET, about_scope, shown_counts
 from mlflow_sync.admin.webhooks import WebhookPages
 from mlflow_sync.exceptions import SyncAlreadyActive
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 
 RUNS_SHOWN = 8
 NEVER = mark_safe('<span class="vw-subtle">never</span>')
@@ -74,6 +76,7 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
                 "writes to MLflow.",
             },
         ),
+        FIELDSET,
         (
             "Connection",
             {
@@ -181,7 +184,7 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
 
     @admin.display(description="models", ordering="models_count")
     def shown_models(self, server: Any) -> SafeString:
-        return markup.number(server.models_count or 0)
+        return shown_counts(server)
 
     @admin.display(description="MLflow", ordering="mlflow_version")
     def shown_mlflow(self, server: TrackingServer) -> SafeString:
@@ -206,6 +209,13 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
         )
 
     # Acts
+
+    def save_model(
+        self, request: HttpRequest, obj: Model, form: Form, change: bool
+    ) -> None:
+        """The act has saved it; say what a scope that was changed will mean."""
+        if not set(SCOPE_FIELDS).isdisjoint(form.changed_data):
+            messages.info(request, scoping.preview(cast(TrackingServer, obj)))
 
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, "mlflow_sync_trackingserver"
@@ -343,6 +353,5 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
             "may_change": self.has_change_permission(request),
             "all_runs": reverse("admin:mlflow_sync_syncrun_changelist")
             + f"?server={server.pk}",
-            "models_address": reverse("admin:inventory_registeredmodel_changelist")
-            + f"?source={server.source_id}",
+            **about_scope(server),
         }

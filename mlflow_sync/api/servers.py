@@ -29,7 +29,7 @@ from accounts.roles import Permission
 from inventory.api.filters import FlagFilter
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
 from mlflow_sync.api.webhooks import WebhookActions
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import (
     SECRET_FIELDS,
@@ -116,6 +116,8 @@ class TrackingServerSerializer(serializers.ModelSerializer[TrackingServer]):
             "hash_files",
             "hash_limit",
             "rehash_days",
+            *SCOPE_FIELDS,
+            "find_unregistered",
             *SECRET_FIELDS,
             "credentials_set",
             "mlflow_version",

@@ -43,6 +43,7 @@ ALLOWED = (
     ("GET", r"/api/2\.0/mlflow/experiments/search"),
     ("POST", r"/api/2\.0/mlflow/runs/search"),
     ("GET", r"/api/2\.0/mlflow/artifacts/list"),
+    ("POST", r"/api/2\.0/mlflow/logged-models/search"),
     ("GET", rf"/api/2\.0/mlflow/logged-models/{_SEGMENT}/artifacts/directories"),
     ("GET", rf"/api/2\.0/mlflow-artifacts/artifacts(?:/{_SEGMENT})+"),
     ("GET", r"/model-versions/get-artifact"),

@@ -10,6 +10,7 @@ from mlflow_sync.models.runs import (
     SyncRunQuerySet,
 )
 from mlflow_sync.models.servers import (
+    SCOPE_FIELDS,
     KeyCanary,
     TrackingServer,
     TrackingServerSecret,
@@ -25,6 +26,7 @@ __all__ = (
     "GRACE",
     "LEASE",
     "LONGEST_WAIT",
+    "SCOPE_FIELDS",
     "KeyCanary",
     "SyncFailure",
     "SyncRun",

@@ -63,12 +63,14 @@ class SyncRun(TenantModel):
     READ = (Status.SUCCEEDED, Status.PARTIAL)  # to the registry's end
     COUNTS = (
         "models",
+        "out_of_scope",
         "versions",
         "created",
         "updated",
         "unchanged",
         "incomplete",
         "absent",
+        "unregistered",
         "requests",
         "bytes",
     )

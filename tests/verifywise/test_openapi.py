@@ -31,6 +31,7 @@ from tests.rows import (
     a_version,
     an_alias_move,
     an_evaluation,
+    an_unregistered_model,
     days,
 )
 from verifywise.api import ROUTES
@@ -94,6 +95,7 @@ READ = (
     "tracking-servers/{tracking-servers}/webhook/deliveries/",
     "sync-runs/{sync-runs}/",
     "sync-runs/{sync-runs}/failures/",
+    "unregistered-models/{unregistered-models}/",
 )
 
 
@@ -181,6 +183,7 @@ def test_what_is_told_is_what_the_schema_describes(
         "sources": source.pk,
         "tracking-servers": run.server_id,
         "sync-runs": run.pk,
+        "unregistered-models": an_unregistered_model(source).pk,
     }
     with_token(alices.user)
     schema = yaml.safe_load(alices.client.get("/api/schema/").content)

@@ -48,6 +48,9 @@ class TestWhatMayBeSent:
             ("GET", "/api/2.0/mlflow-artifacts/artifacts"),
             ("GET", "/api/2.0/mlflow-artifacts/artifacts/0/../../../mlflow/x"),
             ("GET", f"{API}/logged-models/../artifacts/directories"),
+            ("GET", f"{API}/logged-models/search"),
+            ("POST", f"{API}/logged-models"),
+            ("POST", f"{API}/logged-models/m-1/params"),
             ("GET", f"{MODELS}?max_results=1"),
             ("GET", f"{MODELS}\n"),
             ("get", MODELS),
@@ -82,6 +85,8 @@ class TestWhatMayBeSent:
             list(client.search_versions())
             list(client.search_experiments())
             client.fetch_runs(["r1"], experiment_ids=["1"])
+            list(client.search_logged_models(["1"]))
+            list(client.search_logging_runs(["1"]))
             for source in sources:
                 found = client.fetch_artifacts(
                     VersionSnapshot(
