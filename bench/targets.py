@@ -53,7 +53,7 @@ class Target:
         )
         bound = self.unit.write(self.most)
         spread = f"({least} to {most})"
-        return f"{self.name:<66} {bound:>8} {middle:>9}  {spread:<22}"
+        return f"{self.name:<69} {bound:>8} {middle:>9}  {spread:<22}"
 
 
-HEADING = f"{'Target':<66} {'at most':>8} {'measured':>9}  {'spread':<22}"
+HEADING = f"{'Target':<69} {'at most':>8} {'measured':>9}  {'spread':<22}"
