@@ -8,6 +8,7 @@ that takes long saves its place and goes on in the next job.
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -142,7 +143,7 @@ class Sync:
     placing: Placing = field(init=False)
     turns: Turns = field(init=False)
     sieve: Sieve = field(default_factory=Sieve)
-    versions: dict[str, set[int]] = field(default_factory=dict)  # told in this slice
+    versions: dict[str, array[int]] = field(default_factory=dict)  # told in this slice
     aliased: dict[str, set[str]] = field(default_factory=dict)  # versions by model
     experiments: set[str] = field(default_factory=set)
     parts: deque[Part] = field(default_factory=deque)  # not asked for yet
@@ -191,19 +192,28 @@ class Sync:
 
     def _read(self, readers: Readers, files: FileReader) -> bool:
         """Read models and versions; return False when it got late."""
-        pages = fetching.pages(
-            readers.lister,
-            targets=self.run.targets,
-            place=self.place,
-            sieve=self.sieve,
+        pages = readers.pages(
+            fetching.pages(
+                readers.lister,
+                targets=self.run.targets,
+                place=self.place,
+                sieve=self.sieve,
+            )
         )
-        for page in readers.ahead(pages):
+        for page in pages:
+            if not isinstance(page, fetching.Listed):
+                pages.prefetch()
             self._take(page, readers)
+            del page  # its versions go as their parts are stored
             self.progress.count(readers)
-            if not self._store_parts(readers, files):
+            while self.parts:
+                if len(self.parts) <= AHEAD:
+                    pages.prefetch()
+                if not self._store_part(readers, files):
+                    return False
+        while self.waiting:
+            if not self._store_part(readers, files):
                 return False
-        if not self._store_parts(readers, files, all_of_them=True):
-            return False
         if self.is_whole:
             if self.is_continued:
                 self._list_again(readers)
@@ -331,29 +341,23 @@ class Sync:
         self.listed += len(versions)
         self.progress.expect(self.listed)
 
-    def _store_parts(
-        self, readers: Readers, files: FileReader, *, all_of_them: bool = False
-    ) -> bool:
-        """Store the parts of a page while those behind it are asked for.
+    def _store_part(self, readers: Readers, files: FileReader) -> bool:
+        """Store the next part, while those behind it are asked for.
 
-        The last few go on waiting for the next page, unless `all_of_them` are wanted.
         Returns False when it got late.
         """
-        while self.parts or (all_of_them and self.waiting):
-            while self.parts and len(self.waiting) < AHEAD:
-                versions, run_ids = self.parts.popleft()
-                ask = partial(
-                    fetching.with_runs,
-                    versions=versions,
-                    asked=run_ids,
-                    experiment_ids=self.experiments,
-                )
-                self.waiting.append(readers.submit(ask))
-            self._store_versions(readers.result(self.waiting.popleft()), files)
-            self.progress.count(readers)
-            if self._is_late():
-                return False
-        return True
+        while self.parts and len(self.waiting) < AHEAD:
+            versions, run_ids = self.parts.popleft()
+            ask = partial(
+                fetching.with_runs,
+                versions=versions,
+                asked=run_ids,
+                experiment_ids=self.experiments,
+            )
+            self.waiting.append(readers.submit(ask))
+        self._store_versions(readers.result(self.waiting.popleft()), files)
+        self.progress.count(readers)
+        return not self._is_late()
 
     def _store_versions(self, page: fetching.Versions, files: FileReader) -> None:
         """Compare a page, read the files that it takes, and store what changed."""
@@ -399,12 +403,14 @@ class Sync:
     def _tell(self, version: VersionSnapshot) -> None:
         """Remember that MLflow told a version, in whatever state."""
         if key := key_of(version):
-            self.versions.setdefault(key[0], set()).add(key[1])
+            self.versions.setdefault(key[0], array("L")).append(key[1])
 
     def _list_again(self, readers: Readers) -> None:
         """List all versions once more: earlier slices did not remember theirs."""
         self.progress.phase("Looking for what is gone")
-        for page in readers.ahead(readers.lister.search_versions()):
+        pages = readers.pages(readers.lister.search_versions())
+        for page in pages:
+            pages.prefetch()
             for version in page:
                 self._tell(version)
             self.progress.beat()

@@ -196,7 +196,7 @@ class _Search:
             )
         if not names:
             return
-        for page in self.readers.ahead(self.readers.lister.search_versions()):
+        for page in self.readers.pages(self.readers.lister.search_versions()):
             self.elsewhere |= {
                 hash(clean_uri(version.source).rstrip("/"))
                 for version in page
@@ -213,7 +213,7 @@ class _Search:
             if kind is _LOGGED
             else client.search_logging_runs
         )
-        return self.readers.ahead(search(group, token=self.place.token))
+        return self.readers.pages(search(group, token=self.place.token))
 
     def _is_of_mlflow_2(self, error: SyncError, kind: UnregisteredModel.Kind) -> bool:
         """Tell whether an error only says that MLflow 2 has no logged models."""
