@@ -114,10 +114,9 @@ def intervals(
 def _intervals(lifecycle: Lifecycle, stage: str) -> Iterator[Interval]:
     current: Interval | None = None
     earliest = lifecycle.created_at
-    for place, move in enumerate(lifecycle.moves):
+    for move in lifecycle.moves:
         observed = move.observed
-        is_hidden = place > 0 or (observed.after or earliest) > lifecycle.created_at
-        if not move.from_stage and is_hidden:
+        if not move.from_stage and lifecycle.created_at < (observed.after or earliest):
             # It was there before it was told: nobody knows in which stage.
             observed = replace(observed, after=None)
         earliest = max(earliest, observed.after or earliest)

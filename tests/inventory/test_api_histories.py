@@ -105,6 +105,24 @@ def test_at_a_moment_it_is_certain_or_possible_who_served(
     assert {each["version_number"]: each["certainty"] for each in told} == found
 
 
+@pytest.mark.parametrize(
+    ("at", "found"),
+    [("2026-01-04T00:00Z", []), ("2026-01-07T00:00Z", ["possible"])],
+)
+def test_a_version_that_came_back_may_have_served_since_it_was_hidden(
+    alices: Caller, source: Source, at: str, found: list[str]
+) -> None:
+    model = a_model(source)
+    back = a_version(model)
+    a_stage_move(back, "", "None", (None, days(1)))
+    a_stage_move(back, "None", "", (days(4), days(5)))
+    a_stage_move(back, "", "Production", (days(7), days(8)))
+
+    told = alices.results(f"registered-models/{model.pk}/serving/", at=at)
+
+    assert [each["certainty"] for each in told] == found
+
+
 def test_a_version_that_was_never_read_again_is_certain_when_it_was_seen(
     alices: Caller, credit: RegisteredModel
 ) -> None:
