@@ -6,6 +6,7 @@ may take a minute to do it: after a few in a row nobody is asked any more.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,7 +16,10 @@ from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.snapshots import ArtifactsSnapshot, RunSnapshot, VersionSnapshot
 
 GIVE_UP_AFTER = 5  # versions in a row whose files the server failed to list
-GIVEN_UP = "{reason} The same of {count} versions before: it was not asked again."
+# Seconds that they took, if that is sooner: a slice of a sync must be left with time to
+# store the versions that are not asked for any more, lest the next slice begin anew.
+LONGEST = 100.0
+GIVEN_UP = "{reason} The same of the versions before: it was not asked again."
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class FileReader:
     client: Client
     sandbox: Sandbox
     _failed: int = 0  # in a row
+    _lost: float = 0.0  # seconds, on those
     _reason: str = ""
 
     def read(
@@ -37,10 +42,15 @@ class FileReader:
     def _fetch(
         self, version: VersionSnapshot, run: RunSnapshot | None
     ) -> ArtifactsSnapshot:
-        if self._failed == GIVE_UP_AFTER:
-            reason = GIVEN_UP.format(reason=self._reason, count=GIVE_UP_AFTER)
+        if self._failed == GIVE_UP_AFTER or self._lost > LONGEST:
+            reason = GIVEN_UP.format(reason=self._reason)
             return ArtifactsSnapshot(root=version.source or "", failures={"": reason})
+        began = time.monotonic()
         told = self.client.fetch_artifacts(version, run=run)
         self._reason = told.store_failure
-        self._failed = self._failed + 1 if self._reason else 0
+        if self._reason:
+            self._failed += 1
+            self._lost += time.monotonic() - began
+        else:
+            self._failed, self._lost = 0, 0.0
         return told
