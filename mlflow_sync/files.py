@@ -6,6 +6,7 @@ may take a minute to do it: after a few in a row nobody is asked any more.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -20,7 +21,10 @@ from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.snapshots import ArtifactsSnapshot, RunSnapshot, VersionSnapshot
 
 GIVE_UP_AFTER = 5  # versions in a row whose files the server failed to list
-GIVEN_UP = "{reason} The same of {count} versions before: it was not asked again."
+# Seconds that they took, if that is sooner: a slice of a sync must be left with time to
+# store the versions that are not asked for any more, lest the next slice begin anew.
+LONGEST = 100.0
+GIVEN_UP = "{reason} The same of the versions before: it was not asked again."
 BATCH = 5  # versions with two listings each, which MLflow answers in one request
 AHEAD = 8  # versions whose files are asked for before they are used; bounds the memory
 
@@ -34,8 +38,13 @@ class FileReader:
     readers: Readers
     sandbox: Sandbox
     _failed: int = 0  # in a row
+    _lost: float = 0.0  # seconds, on those
     _reason: str = ""
     _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def _has_given_up(self) -> bool:
+        return self._failed >= GIVE_UP_AFTER or self._lost > LONGEST
 
     def read(self, versions: Sequence[Told]) -> Iterator[ReadArtifacts]:
         """Yield what the files of each version tell. Raises SyncError."""
@@ -54,7 +63,7 @@ class FileReader:
     def _list_ahead(self, batch: Sequence[Told]) -> Future[Listings] | None:
         """Let the batch be listed at once, where a request is dear."""
         pace = self.readers.pace
-        if not (pace.may_batch and pace.is_dear) or self._failed >= GIVE_UP_AFTER:
+        if not (pace.may_batch and pace.is_dear) or self._has_given_up:
             return None
         return self.readers.submit(lambda client: client.list_ahead(batch))
 
@@ -65,17 +74,19 @@ class FileReader:
         listed: Future[Listings] | None,
         client: Client,
     ) -> ArtifactsSnapshot:
-        if self._failed >= GIVE_UP_AFTER:
-            reason = GIVEN_UP.format(reason=self._reason, count=GIVE_UP_AFTER)
+        if self._has_given_up:
+            reason = GIVEN_UP.format(reason=self._reason)
             return ArtifactsSnapshot(root=version.source or "", failures={"": reason})
+        began = time.monotonic()
         # Asked for before this, it is answered or under way in another thread.
         known = listed.result() if listed else NOTHING_KNOWN
         told = client.fetch_artifacts(version, run=run, known=known)
         with self._lock:
             if told.store_failure:
                 self._failed, self._reason = self._failed + 1, told.store_failure
-            elif self._failed < GIVE_UP_AFTER:
-                self._failed = 0
+                self._lost += time.monotonic() - began
+            elif not self._has_given_up:
+                self._failed, self._lost = 0, 0.0
         return told
 
     def _take(self, told: Future[ArtifactsSnapshot]) -> ReadArtifacts:

@@ -27,11 +27,18 @@ class Registry:
     """Writes what a test needs into one MLflow server."""
 
     def __init__(
-        self, server: MlflowServer, *, auth: tuple[str, str] | None = None
+        self,
+        server: MlflowServer,
+        *,
+        auth: tuple[str, str] | None = None,
+        workspace: str = "",
     ) -> None:
         self.server = server
+        self.workspace = workspace
         self._session = requests.Session()
         self._session.trust_env = False
+        if workspace:
+            self._session.headers["X-MLFLOW-WORKSPACE"] = workspace
         if auth:  # in UTF-8, as MLflow decodes it; requests itself would take Latin-1
             credentials = b64encode(":".join(auth).encode()).decode()
             self._session.headers["Authorization"] = f"Basic {credentials}"

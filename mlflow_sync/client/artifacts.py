@@ -221,6 +221,10 @@ class ArtifactReader:
         if is_of_run and not folder.base:
             return  # the source is the whole of the run
         rest = Folder.of_run(run_id, prefix=f"runs:/{run_id}/")
+        # A run and its logged models lie in one store, which may take a minute to fail.
+        if gathered.store_failure and folder.endpoint and folder.run_id in ("", run_id):
+            gathered.failures[rest.prefix] = gathered.store_failure
+            return
         with gathered.noting(rest.prefix):
             try:
                 self._walk(gathered, rest, skipped=folder.base if is_of_run else "")
