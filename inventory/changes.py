@@ -16,8 +16,8 @@ _COLUMNS = (
     *(name for name in CANONICAL_FIELDS if name != "model_name"),
     # Besides the fields of the record: what its source told, and whether it still does.
     "version_description", "native_stage", "aliases", "tags", "registration_status",
-    "run_found", "dataset_inputs", "signature", "flavors", "provenance", "others",
-    "incomplete", "absent_since",
+    "run_found", "dataset_inputs", "signature", "flavors", "mlmodel", "artifact_root",
+    "provenance", "others", "incomplete", "absent_since",
 )  # fmt: skip
 
 

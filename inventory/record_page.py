@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from accounts.history import FieldChange
@@ -77,6 +78,40 @@ class ShownGroup:
     @property
     def unknown(self) -> tuple[Shown, ...]:
         return tuple(shown for shown in self.fields if not shown.is_known)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMetric:
+    """The last value of a metric, and where and when the run logged it, if it told."""
+
+    name: str
+    value: float | None
+    word: str  # instead of a value: "NaN", "Infinity"
+    step: int | None
+    at: datetime | None
+
+
+def metrics(version: ModelVersion) -> list[ShownMetric]:
+    """Return the metrics of a version by name, those without a number too.
+
+    Costs no query if the run was selected along.
+    """
+    run = version.run
+    told: dict[str, Any] = dict(run.unusable_metrics) if run else {}
+    told |= version.metrics
+    points = run.metric_points if run else {}
+    return [_metric(name, told[name], points.get(name, {})) for name in sorted(told)]
+
+
+def _metric(name: str, told: Any, point: Mapping[str, Any]) -> ShownMetric:
+    at = point.get("at")
+    return ShownMetric(
+        name=name,
+        value=None if isinstance(told, str) else told,
+        word=told if isinstance(told, str) else "",
+        step=point.get("step"),
+        at=datetime.fromisoformat(at) if at else None,
+    )
 
 
 def groups(version: ModelVersion) -> list[ShownGroup]:

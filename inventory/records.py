@@ -135,6 +135,9 @@ class RunRecord:
     unusable_metrics: Mapping[str, str] = field(
         default_factory=dict
     )  # name -> "NaN", "Infinity", …
+    metric_points: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # name, also of an unusable one -> step and at (ISO 8601, UTC), where told
     dataset_inputs: tuple[Mapping[str, str], ...] = ()  # name, digest, context, …
     redactions: tuple[Redaction, ...] = ()
     fingerprint: str
@@ -205,6 +208,8 @@ class VersionRecord:
         default_factory=dict
     )  # from MLmodel: inputs, outputs, params
     flavors: tuple[str, ...] = ()
+    mlmodel: Mapping[str, Any] = field(default_factory=dict)  # what MLmodel tells more
+    artifact_root: str = ""  # where the server says that the files lie
     artifacts_fingerprint: str = ""  # "": never listed
 
     provenance: Mapping[str, Told] = field(default_factory=dict)

@@ -35,7 +35,7 @@ from inventory.writing import StoreReport, plain, write, write_history
 _RUN_FIELDS = (
     "experiment_id", "name", "status", "lifecycle_stage", "user_id", "started_at",
     "ended_at", "artifact_uri", "tags", "params", "metrics", "unusable_metrics",
-    "dataset_inputs",
+    "metric_points", "dataset_inputs",
 )  # fmt: skip
 _EXPERIMENT_FIELDS = (
     "name", "artifact_location", "lifecycle_stage", "created_at", "last_updated_at",
@@ -54,7 +54,7 @@ _VERSION_FIELDS = (
     ),
     "governance", "version_description", "native_stage", "aliases", "tags",
     "registration_status", "run_found", "dataset_inputs", "signature", "flavors",
-    "artifacts_fingerprint",
+    "mlmodel", "artifact_root", "artifacts_fingerprint",
 )  # fmt: skip
 
 

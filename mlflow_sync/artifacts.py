@@ -10,45 +10,32 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import PurePosixPath
 from typing import Any, Protocol, Self
 
-from inventory.records import Section
+from inventory.records import Redaction, Section, is_known
+from mlflow_sync.dependencies import packages
 from mlflow_sync.exceptions import SandboxError
-from mlflow_sync.normalize_text import clean_document, clean_text
+from mlflow_sync.file_kinds import (
+    ENVIRONMENT_FILES,
+    MLMODEL,
+    UNSAFE_SERIALIZATIONS,
+    evidence_kind,
+    type_of,
+    unsafe_format,
+)
+from mlflow_sync.normalize_text import clean_document, clean_text, clean_uri
 from mlflow_sync.redaction import redact_mapping
 from mlflow_sync.sandbox import Inspection, Sandbox
 from mlflow_sync.snapshots import ArtifactsSnapshot, FileSnapshot
 
 READ_LIMIT = 2**20  # bytes; a wanted file that is larger is too large
-ENVIRONMENT_FILES = ("conda.yaml", "python_env.yaml", "requirements.txt")
-MLMODEL = "MLmodel"
 _OF_TAGS = "image"  # of the runtime environment; it comes from a tag
-
-_TYPES = {
-    "model": "bin ckpt cbm h5 joblib keras mar model onnx pb pickle pkl pt pth "
-    "safetensors skops tflite ubj xgb",
-    "document": "docx htm html md pdf rst txt",
-    "data": "avro csv feather json jsonl npy npz parquet tsv",
-    "image": "gif jpeg jpg png svg webp",
-    "settings": "cfg ini toml yaml yml",
-    "code": "ipynb py r sh sql",
-}
-_TYPE_OF = {
-    suffix: kind for kind, suffixes in _TYPES.items() for suffix in suffixes.split()
-}
-_REPORT = r"\.(?:pdf|html?|md|json|txt|csv|docx|png)$"
-_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(regex, re.IGNORECASE))
-    for kind, regex in (
-        ("model card", r"(?:^|/)(?:model[_-]?card(?:[._-][^/]*)?(?:/.*)?|readme\.md)$"),
-        ("bias report", rf"(?<![a-z])(?:bias|fairness)[^/]*(?:/.*)?{_REPORT}"),
-        ("explanation", rf"(?<![a-z])(?:shap(?![a-z])|explain|explanation|lime(?![a-z])|feature_importance).*{_REPORT}"),
-        ("evaluation report", rf"(?:report|(?<![a-z])eval|validation).*{_REPORT}"),
-    )
-)  # fmt: skip
+_PLACE = "artifact"  # of what was redacted in files
+_OF_FLAVORS = ("version", "loader", "serialization")
+_PYTHON_TOLD_BY = ("python_env.yaml", MLMODEL, "conda.yaml")  # the best first
 
 
 class State(StrEnum):
@@ -68,6 +55,9 @@ class ArtifactColumns(Protocol):
     evidence_files: Sequence[Mapping[str, Any]]
     signature: Mapping[str, Any]
     flavors: Sequence[str]
+    mlmodel: Mapping[str, Any]
+    artifact_root: str
+    redactions: Sequence[Mapping[str, Any]]
     incomplete: Mapping[str, str]
     artifacts_fingerprint: str
 
@@ -77,8 +67,10 @@ class ReadArtifacts:
     """The files of a version; every value can be stored as JSON.
 
     A row of `manifest` has path, size (bytes), type and state, and sha256 where the
-    state is hashed, or reason where the file is unavailable; one of `evidence_files` has
-    path, kind, state and sha256. `incomplete` says what could not be listed or read.
+    state is hashed, or reason where the file is unavailable; `unsafe` and format where
+    loading the file runs code of its own, as far as names and MLmodel tell. One of
+    `evidence_files` has path, kind, state and sha256. `incomplete` says what could not
+    be listed or read.
     """
 
     manifest: tuple[Mapping[str, Any], ...] = ()
@@ -86,6 +78,9 @@ class ReadArtifacts:
     evidence_files: tuple[Mapping[str, Any], ...] = ()
     signature: Mapping[str, Any]
     flavors: tuple[str, ...] = ()
+    mlmodel: Mapping[str, Any] = field(default_factory=dict)
+    root: str = ""
+    redactions: tuple[Redaction, ...] = ()
     incomplete: Mapping[Section, str]
     fingerprint: str
 
@@ -103,6 +98,11 @@ class ReadArtifacts:
             evidence_files=tuple(row.evidence_files),
             signature=row.signature,
             flavors=tuple(row.flavors),
+            mlmodel=row.mlmodel,
+            root=row.artifact_root,
+            redactions=tuple(
+                Redaction(**told) for told in row.redactions if told["place"] == _PLACE
+            ),
             incomplete={
                 section: row.incomplete[section]
                 for section in (Section.ARTIFACTS, Section.ENVIRONMENT)
@@ -152,35 +152,63 @@ def read_artifacts(snapshot: ArtifactsSnapshot, sandbox: Sandbox) -> ReadArtifac
             inspections[clean_text(path)] = sandbox.inspect(path, content)
         except SandboxError as error:
             failures[clean_text(path)] = str(error)
-    manifest = tuple(_row(file, inspections, failures) for file in snapshot.files)
+    redactions: list[Redaction] = []
     facts = {
-        path: clean_document(inspections[path].facts)
+        path: _without_secrets(
+            clean_document(inspections[path].facts), path=path, found=redactions
+        )
         for path in (MLMODEL, *ENVIRONMENT_FILES)
         if path in inspections
     }
-    signature = facts.get(MLMODEL, {}).get("signature") or {}
+    told = facts.get(MLMODEL, {})
+    manifest = tuple(
+        _row(file, inspections, failures, unsafe=_unsafe_files(told))
+        for file in snapshot.files
+    )
+    signature = told.get("signature") or {}
     found: dict[str, Any] = {
         "manifest": manifest,
         "runtime_environment": _environment(manifest, facts),
         "evidence_files": tuple(_evidence(manifest, has_signature=bool(signature))),
         "signature": signature,
-        "flavors": tuple(facts.get(MLMODEL, {}).get("flavors", ())),
+        "flavors": tuple(told.get("flavors", ())),
+        "mlmodel": _mlmodel(told),
+        "root": clean_uri(snapshot.root),
+        "redactions": tuple(dict.fromkeys(redactions)),
         "incomplete": _incomplete(manifest, failures, inspections),
     }
-    text = json.dumps(found, sort_keys=True)
+    text = json.dumps(found, sort_keys=True, default=asdict)
     return ReadArtifacts(**found, fingerprint=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _without_secrets(value: Any, *, path: str, found: list[Redaction]) -> Any:
+    """Return what a file tells without credentials, such as those of repositories."""
+    if isinstance(value, str):
+        clean, redactions = redact_mapping(_PLACE, {path: value})
+        found += redactions
+        return clean[path]
+    if isinstance(value, dict):
+        return {
+            key: _without_secrets(item, path=path, found=found)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(item, path=path, found=found) for item in value]
+    return value
 
 
 def _row(
     file: FileSnapshot,
     inspections: Mapping[str, Inspection],
     failures: Mapping[str, str],
+    *,
+    unsafe: Mapping[str, str],
 ) -> dict[str, Any]:
     path = clean_text(file.path)
     row: dict[str, Any] = {
         "path": path,
         "size": file.size,
-        "type": _type(path),
+        "type": type_of(path),
         "state": State.NOT_ASKED.value,
     }
     if read := inspections.get(path):
@@ -189,15 +217,45 @@ def _row(
         too_large = file.size is not None and file.size > READ_LIMIT
         state = State.TOO_LARGE if too_large else State.UNAVAILABLE
         row |= {"state": state.value, "reason": failures[path]}
+    if name := unsafe.get(path) or unsafe_format(path):
+        row |= {"unsafe": True, "format": name}
     return row
 
 
-def _type(path: str) -> str:
-    if path == MLMODEL:
-        return "model description"
-    if path in ENVIRONMENT_FILES:
-        return "environment"
-    return _TYPE_OF.get(PurePosixPath(path).suffix[1:].lower(), "other")
+def _unsafe_files(mlmodel: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files that MLmodel says are pickled, whatever they are called."""
+    return {
+        path: flavor["serialization"]
+        for flavor in mlmodel.get("flavors", {}).values()
+        if flavor["serialization"] in UNSAFE_SERIALIZATIONS
+        for path in flavor["files"]
+    }
+
+
+def _mlmodel(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what MLmodel tells besides the signature.
+
+    A time or a size that is none stays as it was told.
+    """
+    flavors = told.get("flavors", {})
+    serialization = sorted(
+        {flavor["serialization"] for flavor in flavors.values()} - {""}
+    )
+    document = {
+        "flavors": {
+            name: {key: flavor[key] for key in _OF_FLAVORS if flavor[key]}
+            for name, flavor in flavors.items()
+        },
+        "python": told.get("python"),
+        "mlflow_version": told.get("mlflow_version"),
+        "logged_at": _moment(told.get("logged_at", "")),
+        "model_size_bytes": _number(told.get("model_size_bytes", "")),
+        "model_uuid": told.get("model_uuid"),
+        "model_id": told.get("model_id"),
+        "serialization": serialization,
+        "unsafe": not UNSAFE_SERIALIZATIONS.isdisjoint(serialization) or None,
+    }
+    return {name: value for name, value in document.items() if is_known(value)}
 
 
 def _environment(
@@ -210,36 +268,36 @@ def _environment(
     files = [row["path"] for row in manifest if row["path"] in ENVIRONMENT_FILES]
     if not files:
         return {}
-    mlmodel = facts.get(MLMODEL, {})
     conda, python_env, requirements = (
         facts.get(name, {}) for name in ENVIRONMENT_FILES
     )
-    pip = (requirements.get("pip"), conda.get("pip"), python_env.get("pip"))
-    python = (python_env.get("python"), mlmodel.get("python"), conda.get("python"))
+    of_pip = (requirements.get("pip"), conda.get("pip"), python_env.get("pip"))
+    pythons = (facts.get(name, {}).get("python") for name in _PYTHON_TOLD_BY)
+    pip = next(filter(None, of_pip), [])
+    of_conda, build = conda.get("conda") or [], python_env.get("build") or []
     environment = {
         "files": files,
-        "python": next(filter(None, python), ""),
-        "dependencies": _without_secrets(next(filter(None, pip), [])),
-        "conda_dependencies": _without_secrets(conda.get("conda") or []),
-        "build_dependencies": _without_secrets(python_env.get("build") or []),
-        "mlflow_version": mlmodel.get("mlflow_version"),
-        "logged_at": mlmodel.get("logged_at"),
-        "model_size_bytes": _number(mlmodel.get("model_size_bytes")),
-        "serialization": mlmodel.get("serialization"),
+        "python": next(filter(None, pythons), ""),
+        "dependencies": pip,
+        "conda_dependencies": of_conda,
+        "build_dependencies": build,
+        "packages": packages(pip=pip, conda=of_conda, build=build),
     }
     return {name: value for name, value in environment.items() if value}
 
 
-def _without_secrets(lines: list[str]) -> list[str]:
-    """Return requirement lines without the credentials of private repositories."""
-    clean, _ = redact_mapping(
-        "dependency", {str(n): line for n, line in enumerate(lines)}
-    )
-    return list(clean.values())
+def _number(told: str) -> int | str:
+    return int(told) if re.fullmatch(r"[0-9]{1,18}", told) else told
 
 
-def _number(told: str | None) -> int | None:
-    return int(told) if told and re.fullmatch(r"[0-9]{1,18}", told) else None
+def _moment(told: str) -> str:
+    """Return a time of MLmodel, which is in UTC without saying so, as JSON has it."""
+    try:
+        at = datetime.fromisoformat(told)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return told
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _evidence(
@@ -248,12 +306,9 @@ def _evidence(
     """Yield the files that are evidence of something, each of one kind."""
     for row in manifest:
         path = row["path"]
-        if path in ENVIRONMENT_FILES:
-            kind = "environment"
-        elif path == MLMODEL:
-            kind = "signature" if has_signature else ""
-        else:
-            kind = next((kind for kind, regex in _PATTERNS if regex.search(path)), "")
+        kind = evidence_kind(path)
+        if path == MLMODEL and has_signature:
+            kind = "signature"
         if kind:
             hashed = {"sha256": row["sha256"]} if "sha256" in row else {}
             yield {"path": path, "kind": kind, "state": row["state"]} | hashed

@@ -21,7 +21,7 @@ from mlflow_sync.snapshots import (
 from mlflow_sync.vocabulary import Vocabulary
 
 # Raise it when the same rows have to give another record than before.
-NORMALIZER_VERSION = 1
+NORMALIZER_VERSION = 2
 
 _COMPLETE: Mapping[Section, str] = MappingProxyType({})
 

@@ -7,7 +7,6 @@ filled by the source we believe most (`normalize_sources`).
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -29,6 +28,7 @@ from mlflow_sync.artifacts import ReadArtifacts
 from mlflow_sync.exceptions import NormalizationError
 from mlflow_sync.fingerprints import row_fingerprint, version_fingerprint
 from mlflow_sync.normalize_fields import resolve_fields
+from mlflow_sync.normalize_metrics import points, usable_and_not
 from mlflow_sync.normalize_sources import collect
 from mlflow_sync.normalize_text import clean_mapping, clean_text, clean_uri, fold, utc
 from mlflow_sync.redaction import PARAMETER, redact_mapping
@@ -47,10 +47,6 @@ _STATUS_LENGTH = 20
 _REGISTRATION_LENGTH = 40
 _USER_LENGTH = 256
 _GREATEST_VERSION = 2**31 - 1
-
-# MLflow stores an infinite metric as the greatest double, about 1.797e308.
-_UNUSABLE_FROM = 1e308
-_STORED_INFINITY = 1.79e308
 
 _VERSION = re.compile(r"[0-9]{1,10}")
 _GOVERNANCE = frozenset(GOVERNANCE_FIELDS)
@@ -156,13 +152,7 @@ def normalize_run(snapshot: RunSnapshot, *, vocabulary: Vocabulary) -> RunRecord
         PARAMETER, clean_mapping(snapshot.params), people_keys=people
     )
     inputs, in_inputs = _dataset_inputs(snapshot.dataset_inputs)
-    metrics: dict[str, float] = {}
-    unusable: dict[str, str] = {}
-    for name, value in snapshot.metrics.items():
-        if -_UNUSABLE_FROM < value < _UNUSABLE_FROM:
-            metrics[clean_text(name)] = value
-        else:
-            unusable[clean_text(name)] = _why_unusable(value)
+    metrics, unusable = usable_and_not(snapshot.metrics)
     return RunRecord(
         run_id=_required(snapshot.run_id, ID_LENGTH, row="A run", field="run_id"),
         experiment_id=clean_text(snapshot.experiment_id)[:ID_LENGTH],
@@ -177,6 +167,7 @@ def normalize_run(snapshot: RunSnapshot, *, vocabulary: Vocabulary) -> RunRecord
         params=params,
         metrics=metrics,
         unusable_metrics=unusable,
+        metric_points=points(snapshot.metric_points),
         dataset_inputs=inputs,
         redactions=in_tags + in_params + in_inputs,
         fingerprint=row_fingerprint(snapshot, vocabulary=vocabulary),
@@ -222,6 +213,7 @@ def normalize_version(
         people_keys=vocabulary.people_keys,
     )
     description, found_in_text = _description("version", snapshot.description)
+    in_files = artifacts.redactions if artifacts else ()
     native_stage = _status(snapshot.current_stage)
     aliases = tuple(
         sorted(a for a, target in model.aliases.items() if target == number)
@@ -289,9 +281,11 @@ def normalize_version(
         dataset_inputs=run.dataset_inputs if run else (),
         signature=artifacts.signature if artifacts else {},
         flavors=artifacts.flavors if artifacts else (),
+        mlmodel=artifacts.mlmodel if artifacts else {},
+        artifact_root=artifacts.root if artifacts else "",
         provenance=provenance,
         others={name: found.others for name, found in resolved.items() if found.others},
-        redactions=redactions + found_in_text,
+        redactions=redactions + found_in_text + in_files,
         artifacts_fingerprint=artifacts.fingerprint if artifacts else "",
         incomplete=incomplete,
         fingerprint=version_fingerprint(
@@ -353,11 +347,3 @@ def _version_number(text: str, *, row: str, field: str) -> int:
 
 def _status(text: str | None) -> str:
     return clean_text(text)[:_STATUS_LENGTH]
-
-
-def _why_unusable(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if abs(value) < _STORED_INFINITY:
-        return f"{value:g}"
-    return "Infinity" if value > 0 else "-Infinity"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from inventory.records import Stage, Told
-from mlflow_sync.artifacts import MLMODEL, ReadArtifacts
+from mlflow_sync.artifacts import ReadArtifacts
+from mlflow_sync.file_kinds import MLMODEL
 from mlflow_sync.normalize_lifecycle import lifecycle
 from mlflow_sync.normalize_sources import (
     LABELS,

@@ -203,6 +203,11 @@ CUTS = (
         is_secret=True,
     ),
     Cut(
+        "token of a conda channel",
+        re.compile(r"(?<=/t/)[a-z]{2}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+        is_secret=True,
+    ),
+    Cut(
         "signed URL",
         re.compile(
             r"(?i)\?[^\s\"'<>?]*?\b(?:x-amz-signature|x-goog-signature|sig|signature"

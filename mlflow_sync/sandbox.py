@@ -13,6 +13,8 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +23,11 @@ from typing import Any, Self
 from mlflow_sync.exceptions import SandboxError
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
-TIMEOUT = 10.0  # seconds for one file
+TIMEOUT = 10.0  # seconds for one file, or one chunk of a file that is only hashed
+MAX_CHUNK = 2**20  # bytes; a larger one is handed over in parts
 MAX_ANSWER = 8 * 2**20  # bytes
-_HEADER = struct.Struct(">I")
+_LENGTH = struct.Struct(">I")
+_STREAMED = 2**32 - 1  # instead of the length of a content: chunks follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +73,41 @@ class Sandbox:
         Raises SandboxError if the child dies or takes too long. The next file gets a
         new one.
         """
-        name = path.encode("utf-8", "replace")
-        deadline = time.monotonic() + self._timeout
+        with self._guarded() as deadline:
+            line = self._ask(path, len(content), deadline)
+            line.sendall(content)
+            return self._answer(line, deadline)
+
+    def hash(self, path: str, chunks: Iterable[bytes]) -> Inspection:
+        """Hash a file of any size, which neither process ever holds.
+
+        The time-out is for each chunk and for the answer, not for waiting for chunks:
+        that is in the hands of who makes them. What making one raises goes on as it is.
+        Either way the child, which waits for the rest, is given up and replaced. Raises
+        SandboxError as `inspect` does.
+        """
+        with self._guarded() as deadline:
+            line = self._ask(path, _STREAMED, deadline)
         try:
-            line = self._line or self._start()
+            for chunk in chunks:
+                for part in _parts(chunk):
+                    with self._guarded() as deadline:
+                        self._wait(line, deadline)
+                        line.sendall(_LENGTH.pack(len(part)))
+                        line.sendall(part)
+        except BaseException:
+            self.close()
+            raise
+        with self._guarded() as deadline:
             self._wait(line, deadline)
-            line.sendall(struct.pack(">II", len(name), len(content)) + name + content)
-            (length,) = _HEADER.unpack(self._receive(line, _HEADER.size, deadline))
-            if length > MAX_ANSWER:
-                raise SandboxError("Reading it gave more than can be kept.")
-            text = self._receive(line, length, deadline)
-            return Inspection(**json.loads(text, parse_constant=lambda _: None))
+            line.sendall(_LENGTH.pack(0))
+            return self._answer(line, deadline)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[float]:
+        """Yield a deadline for speaking to the child; whatever goes wrong ends it."""
+        try:
+            yield time.monotonic() + self._timeout
         except TimeoutError:
             self.close()
             raise SandboxError(
@@ -115,6 +143,21 @@ class Sandbox:
         self._line = ours
         return ours
 
+    def _ask(self, path: str, length: int, deadline: float) -> socket.socket:
+        """Begin a request, and return the line on which the content follows."""
+        name = path.encode("utf-8", "replace")
+        line = self._line or self._start()
+        self._wait(line, deadline)
+        line.sendall(struct.pack(">II", len(name), length) + name)
+        return line
+
+    def _answer(self, line: socket.socket, deadline: float) -> Inspection:
+        (length,) = _LENGTH.unpack(self._receive(line, _LENGTH.size, deadline))
+        if length > MAX_ANSWER:
+            raise SandboxError("Reading it gave more than can be kept.")
+        text = self._receive(line, length, deadline)
+        return Inspection(**json.loads(text, parse_constant=lambda _: None))
+
     @staticmethod
     def _wait(line: socket.socket, deadline: float) -> None:
         """Let the next operation take what is left of the time."""
@@ -132,3 +175,10 @@ class Sandbox:
                 raise EOFError
             received += chunk
         return bytes(received)
+
+
+def _parts(chunk: bytes) -> Iterator[memoryview]:
+    """Yield a chunk in pieces that a child can hold; nothing of an empty one."""
+    whole = memoryview(chunk)
+    for begin in range(0, len(whole), MAX_CHUNK):
+        yield whole[begin : begin + MAX_CHUNK]

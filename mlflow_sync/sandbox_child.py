@@ -2,8 +2,10 @@
 
 Started by `sandbox.Sandbox` as a script of its own, without environment and without our
 packages; it imports the standard library and PyYAML. It limits itself before the first
-byte arrives. A request on standard input is two lengths (name, content) and both; the
-answer on standard output is a length and a JSON object: sha256, size, facts, problem.
+byte arrives. A request on standard input is two lengths (name, content) and both; where
+the length of the content is STREAMED, chunks follow, each after its length, and a length
+of 0 ends them. The answer on standard output is a length and a JSON object: sha256, size,
+facts, problem. A file that comes in chunks is hashed and never held.
 """
 
 from __future__ import annotations
@@ -21,20 +23,26 @@ from typing import Any, BinaryIO
 import yaml
 
 MEMORY = 256 * 2**20  # bytes of address space
-CPU_SECONDS = 5  # for one file
+CPU_SECONDS = 5  # for one file, or one chunk of a streamed one
 OPEN_FILES = 3  # those that are open already
+
+STREAMED = 2**32 - 1
 
 MAX_ALIASES = 20
 MAX_DEPTH = 50
 MAX_NODES = 100_000
 MAX_LINES = 2_000
 MAX_LINE = 500  # characters
+MAX_FLAVORS = 100
 
 _BaseLoader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _CONTINUED = re.compile(r"\\\r?\n")
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _HASHES = re.compile(r"\s--hash=\S+")
 _SIGNATURE_PARTS = ("inputs", "outputs", "params")
+# Keys under which flavors name the file that their serialization format is about.
+_MODEL_FILES = ("pickled_model", "python_model", "model_path", "data")
+_NO_OWN_VERSIONS = ("python_version", "cloudpickle_version")
 
 Facts = dict[str, Any]
 
@@ -50,7 +58,10 @@ def main() -> None:
         name_length, length = struct.unpack(">II", header)
         name = requests.read(name_length).decode()
         allow_cpu_seconds(CPU_SECONDS)
-        write(answers, inspect(name, requests.read(length)))
+        if length == STREAMED:
+            write(answers, hash_chunks(requests))
+        else:
+            write(answers, inspect(name, requests.read(length)))
 
 
 def limit() -> None:
@@ -76,6 +87,16 @@ def write(answers: BinaryIO, answer: Facts) -> None:
     text = json.dumps(answer).encode()
     answers.write(struct.pack(">I", len(text)) + text)
     answers.flush()
+
+
+def hash_chunks(requests: BinaryIO) -> Facts:
+    """Return digest and size of a file that comes in chunks."""
+    digest, size = hashlib.sha256(), 0
+    while length := struct.unpack(">I", requests.read(4))[0]:
+        allow_cpu_seconds(CPU_SECONDS)
+        digest.update(requests.read(length))
+        size += length
+    return {"sha256": digest.hexdigest(), "size": size, "facts": {}, "problem": ""}
 
 
 def inspect(name: str, content: bytes) -> Facts:
@@ -127,19 +148,23 @@ def load_yaml(text: str) -> Facts:
 
 def read_mlmodel(text: str) -> Facts:
     document = load_yaml(text)
-    flavors = mapping(document.get("flavors"))
+    flavors = {
+        short(str(name)): mapping(told)
+        for name, told in sorted(mapping(document.get("flavors")).items())[:MAX_FLAVORS]
+    }
     parts = mapping(document.get("signature"))
     facts: Facts = {
-        "flavors": sorted(map(str, flavors))[:MAX_LINES],
-        "python": scalar(mapping(flavors.get("python_function")).get("python_version")),
+        "flavors": {name: read_flavor(name, told) for name, told in flavors.items()},
+        "python": scalar(flavors.get("python_function", {}).get("python_version")),
         "mlflow_version": scalar(document.get("mlflow_version")),
         "logged_at": scalar(document.get("utc_time_created")),
         "model_size_bytes": scalar(document.get("model_size_bytes")),
-        "serialization": serialization(flavors),
+        "model_uuid": scalar(document.get("model_uuid")),
+        "model_id": scalar(document.get("model_id")),
         "signature": {},
     }
     for part in _SIGNATURE_PARTS:
-        if told := scalar(parts.get(part)):
+        if told := text_of(parts.get(part)):
             try:
                 facts["signature"][part] = json.loads(told)
             except (ValueError, RecursionError):
@@ -147,15 +172,28 @@ def read_mlmodel(text: str) -> Facts:
     return facts
 
 
-def serialization(flavors: Facts) -> list[str]:
-    """Return the formats in which the flavors say the model is serialized."""
-    formats = set()
-    for flavor in map(mapping, flavors.values()):
-        if told := scalar(flavor.get("serialization_format")):
-            formats.add(told)
-        if "cloudpickle_version" in flavor:
-            formats.add("cloudpickle")
-    return sorted(formats)[:MAX_LINES]
+def read_flavor(name: str, flavor: Facts) -> Facts:
+    """Return version and loader of a flavor, the format of its model, and its files.
+
+    A python model beside a version of cloudpickle was pickled with it. The version alone
+    says nothing: models from code have it, too.
+    """
+    versions = [
+        key
+        for key in flavor
+        if str(key).endswith("_version") and key not in _NO_OWN_VERSIONS
+    ]
+    own = f"{name}_version"
+    told = own if own in versions else min(versions, default=own)
+    serialization = scalar(flavor.get("serialization_format"))
+    if not serialization and scalar(flavor.get("python_model")):
+        serialization = "cloudpickle" if "cloudpickle_version" in flavor else ""
+    return {
+        "version": scalar(flavor.get(told)),
+        "loader": scalar(flavor.get("loader_module")),
+        "serialization": serialization,
+        "files": [path for key in _MODEL_FILES if (path := scalar(flavor.get(key)))],
+    }
 
 
 def read_conda(text: str) -> Facts:
@@ -164,7 +202,7 @@ def read_conda(text: str) -> Facts:
         if isinstance(entry, dict):
             facts["pip"] += requirements(entries(entry.get("pip")))
         elif isinstance(entry, str):
-            facts["conda"].append(entry[:MAX_LINE])
+            facts["conda"].append(short(entry))
             if match := re.fullmatch(r"python\s*={1,2}\s*([\w.]+)(?:=.*)?", entry):
                 facts["python"] = match[1]
     return facts
@@ -191,7 +229,7 @@ def requirements(lines: list[Any]) -> list[str]:
             continue
         text = _HASHES.sub("", _COMMENT.sub("", line)).strip()
         if text and (not text.startswith("-") or text.startswith(("-e", "--editable"))):
-            found.append(text[:MAX_LINE])
+            found.append(short(text))
     return found[:MAX_LINES]
 
 
@@ -203,9 +241,24 @@ def entries(value: Any) -> list[Any]:
     return value[:MAX_LINES] if isinstance(value, list) else []
 
 
-def scalar(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return a text, "" for what YAML calls null and for anything else."""
     return value if isinstance(value, str) and value not in ("null", "~") else ""
+
+
+def scalar(value: Any) -> str:
+    """Return a text that is no longer than what can be shown."""
+    return short(text_of(value))
+
+
+def short(text: str) -> str:
+    """Return a text of at most MAX_LINE characters.
+
+    A URL is left out rather than cut: half a password looks like none.
+    """
+    if len(text) <= MAX_LINE:
+        return text
+    return f"{text[: MAX_LINE - 1].partition('://')[0]}…"
 
 
 READERS: dict[str, Callable[[str], Facts]] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,13 @@ class DatasetInput:
     context: str = ""
 
 
+class MetricPoint(NamedTuple):
+    """Where on its way, and when, a run logged the last value of a metric."""
+
+    step: int | None = None
+    timestamp: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSnapshot:
     """A row of runs/search. A metric value is a float, NaN and infinities included."""
@@ -71,6 +79,7 @@ class RunSnapshot:
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    metric_points: Mapping[str, MetricPoint] = field(default_factory=dict)
     dataset_inputs: tuple[DatasetInput, ...] = ()
     fingerprint: str
 

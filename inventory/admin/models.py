@@ -137,6 +137,7 @@ HEAVY = (
     "governance",
     "dataset_inputs",
     "signature",
+    "mlmodel",
     "provenance",
     "others",
     "tags",

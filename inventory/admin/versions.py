@@ -119,6 +119,7 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
             "known": known,
             "total": total,
             "groups": record_page.groups(row),
+            "metrics": record_page.metrics(row),
             "as_of": self.as_of(row),
             "lifecycle": list(row.lifecycle.all()),
             "tags": _tags(row),

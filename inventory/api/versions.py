@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
-from django.db.models import JSONField, QuerySet
+from django.db.models import F, JSONField, QuerySet
 from django_filters import CharFilter, IsoDateTimeFilter, MultipleChoiceFilter
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import (
@@ -26,6 +26,7 @@ from rest_framework.response import Response
 
 from accounts.api import PersonSerializer
 from accounts.rest import ReadOnlyTenantViewSet, TenantViewSet
+from inventory.api.documents import DatasetInputSerializer, MetricPointSerializer
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
 from inventory.api.models import SourceReference
 from inventory.changes import ACTIONS, FieldChange, field_changes
@@ -47,6 +48,8 @@ DOCUMENTS = frozenset(
     for column in ModelVersion._meta.concrete_fields
     if isinstance(column, JSONField)
 )
+# Columns of the run, which are joined where an entry tells them.
+OF_RUN = ("metric_points", "unusable_metrics")
 TYPES: Mapping[Kind, dict[str, Any]] = {
     Kind.TEXT: {"type": ["string", "null"]},
     Kind.CHOICE: {"type": ["string", "null"]},
@@ -142,6 +145,13 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     source = SourceReference()  # type: ignore[assignment]  # not Field.source
     aliases = serializers.ListField(child=serializers.CharField())
     tags = serializers.DictField(child=serializers.CharField())
+    metric_points = serializers.SerializerMethodField(
+        help_text="Metric, also one without a number → where and when it was logged."
+    )
+    unusable_metrics = serializers.SerializerMethodField(
+        help_text="Metric that is no finite number → “NaN”, “Infinity”, …"
+    )
+    dataset_inputs = DatasetInputSerializer(many=True)
     flavors = serializers.ListField(child=serializers.CharField())
     provenance = serializers.SerializerMethodField(help_text="Field → who told it.")
     others = serializers.SerializerMethodField(
@@ -169,6 +179,8 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "tags",
             "run",
             "run_found",
+            "metric_points",
+            "unusable_metrics",
             "dataset_inputs",
             "signature",
             "flavors",
@@ -191,6 +203,14 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
         entry |= found
         asked: Iterable[str] = self.context.get("fields") or entry
         return {name: entry[name] for name in asked}
+
+    @extend_schema_field(serializers.DictField(child=MetricPointSerializer()))
+    def get_metric_points(self, version: Any) -> dict[str, Any]:
+        return version.metric_points or {}
+
+    @extend_schema_field(serializers.DictField(child=serializers.CharField()))
+    def get_unusable_metrics(self, version: Any) -> dict[str, str]:
+        return version.unusable_metrics or {}
 
     @extend_schema_field(serializers.DictField(child=ToldSerializer()))
     def get_provenance(self, version: ModelVersion) -> dict[str, Any]:
@@ -285,6 +305,9 @@ class VersionViewSet(ReadOnlyTenantViewSet[ModelVersion]):
         versions = super().get_queryset()
         if self.tells("lifecycle_events"):
             versions = versions.prefetch_related("lifecycle")
+        versions = versions.annotate(
+            **{name: F(f"run__{name}") for name in OF_RUN if self.tells(name)}
+        )
         if wanted := set(self.asked):
             if not wanted.isdisjoint(GOVERNANCE_FIELDS):
                 wanted.add("governance")

@@ -133,6 +133,8 @@ class ModelVersion(Perishable):
     dataset_inputs = models.JSONField(default=list)
     signature = models.JSONField(default=dict)
     flavors = models.JSONField(default=list)
+    mlmodel = models.JSONField("MLmodel", default=dict)
+    artifact_root = models.TextField(blank=True)
 
     artifacts_fingerprint = models.CharField(
         max_length=64, blank=True, help_text="Empty: artifacts were never listed."

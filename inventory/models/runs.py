@@ -58,6 +58,7 @@ class Run(Ingested):
     params = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict)
     unusable_metrics = models.JSONField(default=dict)
+    metric_points = models.JSONField(default=dict, help_text="name -> step and time")
     dataset_inputs = models.JSONField(default=list)
 
     class Meta(Ingested.Meta):

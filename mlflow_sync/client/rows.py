@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from operator import itemgetter
@@ -17,6 +18,7 @@ from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.snapshots import (
     DatasetInput,
     ExperimentSnapshot,
+    MetricPoint,
     ModelSnapshot,
     RunSnapshot,
     VersionSnapshot,
@@ -24,6 +26,8 @@ from mlflow_sync.snapshots import (
 
 T = TypeVar("T")
 Row = dict[str, Any]
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
 def is_prompt(tags: Mapping[str, str]) -> bool:
@@ -52,8 +56,8 @@ def read_model(row: Row) -> ModelSnapshot:
     return ModelSnapshot(
         name=str(row["name"]),
         description=_text(row.get("description")),
-        creation_timestamp=_millis(row.get("creation_timestamp")),
-        last_updated_timestamp=_millis(row.get("last_updated_timestamp")),
+        creation_timestamp=_integer(row.get("creation_timestamp")),
+        last_updated_timestamp=_integer(row.get("last_updated_timestamp")),
         tags=_pairs(row.get("tags")),
         aliases=_pairs(row.get("aliases"), key="alias", value="version"),
         latest_versions=_pairs(
@@ -68,8 +72,8 @@ def read_version(row: Row) -> VersionSnapshot:
     return VersionSnapshot(
         name=str(row["name"]),
         version=str(row["version"]),
-        creation_timestamp=_millis(row.get("creation_timestamp")),
-        last_updated_timestamp=_millis(row.get("last_updated_timestamp")),
+        creation_timestamp=_integer(row.get("creation_timestamp")),
+        last_updated_timestamp=_integer(row.get("last_updated_timestamp")),
         description=_text(row.get("description")),
         user_id=_text(row.get("user_id")),
         current_stage=_text(row.get("current_stage")),
@@ -88,8 +92,8 @@ def read_experiment(row: Row) -> ExperimentSnapshot:
         name=str(row.get("name", "")),
         artifact_location=_text(row.get("artifact_location")),
         lifecycle_stage=_text(row.get("lifecycle_stage")),
-        creation_time=_millis(row.get("creation_time")),
-        last_update_time=_millis(row.get("last_update_time")),
+        creation_time=_integer(row.get("creation_time")),
+        last_update_time=_integer(row.get("last_update_time")),
         tags=_pairs(row.get("tags")),
         fingerprint=fingerprint(row),
     )
@@ -101,21 +105,25 @@ def read_run(row: Row) -> RunSnapshot:
     inputs: Row = row.get("inputs") or {}
     for name in ("metrics", "params", "tags"):
         _put_in_order(data.get(name))
+    metrics: list[Row] = data.get("metrics") or []
     return RunSnapshot(
         run_id=str(info.get("run_id") or info["run_uuid"]),
         run_name=_text(info.get("run_name")),
         experiment_id=_text(info.get("experiment_id")),
         user_id=_text(info.get("user_id")),
         status=_text(info.get("status")),
-        start_time=_millis(info.get("start_time")),
-        end_time=_millis(info.get("end_time")),
+        start_time=_integer(info.get("start_time")),
+        end_time=_integer(info.get("end_time")),
         artifact_uri=_text(info.get("artifact_uri")),
         lifecycle_stage=_text(info.get("lifecycle_stage")),
         tags=_pairs(data.get("tags")),
         params=_pairs(data.get("params")),
-        metrics={
-            str(metric["key"]): _number(metric.get("value"))
-            for metric in data.get("metrics") or ()
+        metrics={str(told["key"]): _number(told.get("value")) for told in metrics},
+        metric_points={
+            str(told["key"]): MetricPoint(
+                _integer(told.get("step")), _integer(told.get("timestamp"))
+            )
+            for told in metrics
         },
         dataset_inputs=tuple(map(_dataset, inputs.get("dataset_inputs") or ())),
         fingerprint=fingerprint(row),
@@ -155,11 +163,11 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _millis(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     """Read an int64, which protobuf's own JSON writes as a string. None if it is none."""
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    return value if isinstance(value, int) else None
+    if isinstance(value, str):
+        return int(value) if _INTEGER.fullmatch(value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _number(value: object) -> float:

@@ -11,8 +11,15 @@ from accounts import tenancy
 from accounts.models import Organization, User
 from compliance.models import Gap
 from inventory import store
-from inventory.models import ModelVersion, Source
-from inventory.records import ModelRecord, Redaction, Stage, Told, VersionRecord
+from inventory.models import ModelVersion, Run, Source
+from inventory.records import (
+    ModelRecord,
+    Redaction,
+    RunRecord,
+    Stage,
+    Told,
+    VersionRecord,
+)
 from tests.pages import Visitor, judge, words
 from tests.rows import a_server, a_source, a_sync, days
 
@@ -31,6 +38,18 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
     """Store a version as a sync does."""
     model = ModelRecord(name="fraud", tags={"team": "Risk"}, fingerprint="m")
     models = store.store_models(source, [model], at=days(1))
+    run = RunRecord(
+        run_id="r1",
+        metrics={"auc": 0.91234567, "rows": 120000.0},
+        unusable_metrics={"loss": "NaN"},
+        metric_points={
+            "auc": {"step": 1200, "at": "2026-01-01T00:00:00Z"},
+            "loss": {"step": 3},
+        },
+        fingerprint="r",
+    )
+    runs: dict[str, Run] = {}
+    store.store_runs(source, [run], rows=runs, at=days(1))
     told: dict[str, Any] = {
         "model_name": "fraud",
         "version_number": 4,
@@ -41,6 +60,7 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
         "owner": "nina",
         "risk_category": "high",
         "data_sensitivity": "Secret",
+        "source_run_id": "r1",
         "metrics": {"auc": 0.91234567, "rows": 120000.0},
         "hyperparameters": {"depth": "7"},
         "tags": {"risk_tier": "HIGH"},
@@ -74,7 +94,7 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
         source,
         [VersionRecord(**(told | fields))],
         models=models,
-        run_ids={},
+        run_ids={run_id: row.pk for run_id, row in runs.items()},
         rows=[],
         at=days(1),
         previous_sync=days(0.5),
@@ -121,7 +141,8 @@ def test_each_value_says_who_told_it(alice: User, fraud: ModelVersion) -> None:
 def test_documents_are_tables(alice: User, fraud: ModelVersion) -> None:
     page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
 
-    assert "auc 0.912346 rows 120,000" in panel(page, "training")
+    assert "auc 0.912346 1,200" in panel(page, "training")
+    assert "rows 120,000 – –" in panel(page, "training")
     assert 'title="0.91234567"' in page
     artifacts = panel(page, "artifacts")
     assert "MLmodel model description 1.3 kB hashed abababababababab…" in artifacts
@@ -129,6 +150,36 @@ def test_documents_are_tables(alice: User, fraud: ModelVersion) -> None:
     assert "Dependencies scikit-learn==1.9.1" in artifacts
     assert "Inputs income double" in artifacts
     assert not re.search(r"[{\[]['\"]", artifacts)  # no document as Python or JSON
+
+
+def test_a_metric_says_where_and_when_it_was_logged_and_whether_it_counts(
+    alice: User, fraud: ModelVersion
+) -> None:
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert "Name Last value Step Logged auc" in panel(page, "training")
+    assert "loss NaN 3 – rows" in panel(page, "training")
+    assert re.search(r">auc</th>.*?1 Jan 2026, 00:00:00 UTC", page, re.DOTALL)
+    assert 'title="Left out of the record: it is no finite number."' in page
+
+
+def test_a_dataset_says_what_it_was_used_for_and_where_it_came_from(
+    acme: Organization, alice: User, mlflow: Source
+) -> None:
+    dataset = {
+        "name": "loans",
+        "digest": "d1",
+        "context": "training",
+        "source_type": "s3",
+        "source": '{"uri": "s3://b/loans.csv"}',
+    }
+    with tenancy.acting_for(acme):
+        fraud = stored(mlflow, dataset_inputs=(dataset,))
+
+    training = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "training")
+
+    assert "Name Used for Digest Source type Source" in training
+    assert "loans training d1 s3 s3://b/loans.csv" in training
 
 
 def test_a_move_is_observed_between_two_syncs(alice: User, fraud: ModelVersion) -> None:

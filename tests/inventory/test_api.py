@@ -8,7 +8,7 @@ import pytest
 
 from accounts import tenancy
 from accounts.models import Organization, User
-from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel, Source
+from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel, Run, Source
 from inventory.records import FIELDS
 from tests.callers import Caller, calling
 from tests.rows import a_model, a_version, days
@@ -220,6 +220,48 @@ def test_an_entry_tells_who_told_it_what_and_what_could_not_be_read(
     ]
 
 
+@pytest.fixture
+def run(version: ModelVersion) -> Run:
+    found = Run.objects.create(
+        source=version.source,
+        run_id="r1",
+        lifecycle_stage="active",
+        unusable_metrics={"loss": "NaN"},
+        metric_points={
+            "auc": {"step": 7, "at": "2026-01-01T00:00:00Z"},
+            "loss": {"step": 8},
+        },
+        fingerprint="r",
+    )
+    ModelVersion.objects.filter(pk=version.pk).update(run=found)
+    return found
+
+
+def test_an_entry_tells_where_and_when_its_run_logged_the_metrics(
+    alices: Caller, version: ModelVersion, run: Run
+) -> None:
+    _, entry = alices.get(f"modelInventory/{version.pk}/")
+
+    assert entry["metrics"] == {"auc": 0.91}
+    assert entry["unusable_metrics"] == {"loss": "NaN"}
+    assert entry["metric_points"] == {
+        "auc": {"step": 7, "at": "2026-01-01T00:00:00Z"},
+        "loss": {"step": 8},
+    }
+    asked = {"fields": "metric_points"}
+    assert alices.results("modelInventory/", **asked) == [
+        {"metric_points": entry["metric_points"]}
+    ]
+
+
+def test_an_entry_without_a_run_tells_no_step_and_no_time(
+    alices: Caller, version: ModelVersion
+) -> None:
+    _, entry = alices.get(f"modelInventory/{version.pk}/")
+
+    assert (entry["metric_points"], entry["unusable_metrics"]) == ({}, {})
+
+
 def test_the_address_works_without_the_slash_too(
     alices: Caller, version: ModelVersion
 ) -> None:
@@ -358,7 +400,10 @@ def test_a_list_of_sixty_costs_no_more_than_one_of_three(
     def add(first: int, last: int) -> None:
         for number in range(first, last):
             Source.objects.create(name=f"source {number}")
-            a_version(a_model(source, f"model {number}"), metrics={"auc": 0.5})
+            run = Run.objects.create(
+                source=source, run_id=str(number), lifecycle_stage="", fingerprint="r"
+            )
+            a_version(a_model(source, f"model {number}"), run=run)
 
     add(0, 3)
     few = alices.queries(path, page_size=100)

@@ -21,8 +21,11 @@ from mlflow_sync.sandbox import Inspection, Sandbox
 from mlflow_sync.snapshots import ArtifactsSnapshot, FileSnapshot
 
 CONTENTS = {
-    "MLmodel": b"flavors: {sklearn: {serialization_format: skops}}\n"
-    b"mlflow_version: 3.17.2\nmodel_size_bytes: 99\n"
+    "MLmodel": b"flavors: {sklearn: {serialization_format: skops, "
+    b"sklearn_version: 1.5.2, pickled_model: model.skops},"
+    b" python_function: {loader_module: mlflow.sklearn, python_version: 3.10.14}}\n"
+    b"mlflow_version: 3.17.2\nmodel_size_bytes: 99\nmodel_uuid: 0a1b\n"
+    b"utc_time_created: '2026-01-31 10:00:00.123456'\n"
     b'signature: {inputs: \'[{"type": "long", "name": "age"}]\'}\n',
     "conda.yaml": b"dependencies: [python=3.10.14, {pip: [mlflow]}]",
     "python_env.yaml": b"python: 3.10.14\nbuild_dependencies: [pip]\n"
@@ -96,10 +99,166 @@ def test_the_environment_is_read_from_all_that_describe_it(reader: Sandbox) -> N
         ],
         "conda_dependencies": ["python=3.10.14"],
         "build_dependencies": ["pip"],
+        "packages": [
+            {
+                "manager": "pip",
+                "name": "mlflow",
+                "specifier": "==3.17.2",
+                "version": "3.17.2",
+                "purl": "pkg:pypi/mlflow@3.17.2",
+            },
+            {
+                "manager": "pip",
+                "name": "risk",
+                "told": "risk @ git+https://[redacted]@git.example.com/risk.git",
+                "purl": "pkg:generic/risk?vcs_url="
+                "git%2Bhttps://git.example.com/risk.git",
+            },
+            {
+                "manager": "conda",
+                "name": "python",
+                "specifier": "=3.10.14",
+                "version": "3.10.14",
+                "purl": "pkg:conda/python@3.10.14",
+            },
+            {
+                "manager": "pip",
+                "scope": "build",
+                "name": "pip",
+                "purl": "pkg:pypi/pip",
+            },
+        ],
+    }
+
+
+def test_mlmodel_tells_flavors_versions_formats_and_when(reader: Sandbox) -> None:
+    found = read_artifacts(SNAPSHOT, reader)
+
+    assert found.flavors == ("python_function", "sklearn")
+    assert found.mlmodel == {
+        "flavors": {
+            "python_function": {"loader": "mlflow.sklearn"},
+            "sklearn": {"version": "1.5.2", "serialization": "skops"},
+        },
+        "python": "3.10.14",
         "mlflow_version": "3.17.2",
+        "logged_at": "2026-01-31T10:00:00.123456Z",
         "model_size_bytes": 99,
+        "model_uuid": "0a1b",
         "serialization": ["skops"],
     }
+
+
+def mlmodel(reader: Sandbox, text: str, *files: str) -> ReadArtifacts:
+    """Read a version of an MLmodel and other files, which are only listed."""
+    return read_artifacts(
+        ArtifactsSnapshot(
+            root="",
+            files=tuple(FileSnapshot(path=path) for path in ("MLmodel", *files)),
+            contents={"MLmodel": text.encode()},
+        ),
+        reader,
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("2026-01-31 10:00:00", "2026-01-31T10:00:00Z"),
+        ("2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00Z"),
+        ("yesterday", "yesterday"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+    ],
+)
+def test_a_time_of_mlmodel_is_in_utc_and_what_is_none_stays_as_told(
+    reader: Sandbox, told: str, kept: str
+) -> None:
+    found = mlmodel(reader, f"utc_time_created: '{told}'")
+
+    assert found.mlmodel == {"logged_at": kept}
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [("0", 0), ("99", 99), ("9" * 30, "9" * 30), ("big", "big")]
+)
+def test_a_size_is_a_number_and_what_is_none_stays_as_told(
+    reader: Sandbox, told: str, kept: int | str
+) -> None:
+    found = mlmodel(reader, f"model_size_bytes: {told}")
+
+    assert found.mlmodel == {"model_size_bytes": kept}
+
+
+def unsafe(found: ReadArtifacts) -> dict[str, str]:
+    return {row["path"]: row["format"] for row in found.manifest if row.get("unsafe")}
+
+
+def test_a_file_that_mlmodel_says_is_pickled_is_unsafe_whatever_it_is_called(
+    reader: Sandbox,
+) -> None:
+    text = "flavors: {sklearn: {serialization_format: pickle, pickled_model: a/m.dat}}"
+
+    found = mlmodel(reader, text, "a/m.dat", "m.dat", "model.skops")
+
+    assert unsafe(found) == {"a/m.dat": "pickle"}
+    assert (found.mlmodel["serialization"], found.mlmodel["unsafe"]) == (
+        ["pickle"],
+        True,
+    )
+
+
+def test_a_pickled_python_model_is_unsafe_and_a_model_from_code_is_not(
+    reader: Sandbox,
+) -> None:
+    pickled = (
+        "flavors: {python_function: {loader_module: mlflow.pyfunc.model, "
+        "cloudpickle_version: 3.1.2, python_model: python_model.pkl.xz}}"
+    )
+    code = (
+        "flavors: {python_function: {loader_module: mlflow.pyfunc.loaders.code_model, "
+        "cloudpickle_version: 3.1.2, model_code_path: agent.py}}"
+    )
+
+    found = mlmodel(reader, pickled, "python_model.pkl.xz", "agent.py")
+    assert unsafe(found) == {"python_model.pkl.xz": "cloudpickle"}
+    assert found.mlmodel["unsafe"] is True
+
+    found = mlmodel(reader, code, "agent.py")
+    assert unsafe(found) == {}
+    assert "unsafe" not in found.mlmodel
+
+
+def test_a_safe_model_beside_a_pickle_leaves_the_pickle_unsafe(reader: Sandbox) -> None:
+    text = "flavors: {sklearn: {serialization_format: skops, pickled_model: m.skops}}"
+
+    found = mlmodel(reader, text, "m.skops", "preprocessing/scaler.pkl")
+
+    assert unsafe(found) == {"preprocessing/scaler.pkl": "pickle"}
+    assert "unsafe" not in found.mlmodel
+
+
+def test_credentials_in_files_are_taken_out_and_named(reader: Sandbox) -> None:
+    secret = "AKIA" + "IOSFODNN7EXAMPLE"
+    signature = json.dumps([{"name": "key", "type": "string", "default": secret}])
+    contents = CONTENTS | {
+        "MLmodel": f"signature: {{params: '{signature}'}}\n"
+        f"flavors: {{x: {{loader_module: {secret}}}}}".encode()
+    }
+
+    found = read_artifacts(replace(SNAPSHOT, contents=contents), reader)
+
+    assert secret not in json.dumps(asdict(found))
+    assert "hunter2" not in json.dumps(asdict(found))
+    assert [(each.place, each.key, each.kind) for each in found.redactions] == [
+        ("artifact", "MLmodel", "AWS access key"),
+        ("artifact", "requirements.txt", "URL with credentials"),
+    ]
+
+
+def test_the_root_is_told_without_credentials(reader: Sandbox) -> None:
+    told = ArtifactsSnapshot(root="s3://KEY:SECRET@bucket/1/models/m-1/artifacts")
+
+    assert read_artifacts(told, reader).root == "s3://bucket/1/models/m-1/artifacts"
 
 
 def test_without_a_file_that_describes_it_there_is_no_environment(
@@ -115,7 +274,9 @@ def test_without_a_file_that_describes_it_there_is_no_environment(
     found = read_artifacts(only_mlmodel, reader)
 
     assert found.runtime_environment == {}
-    assert (found.flavors, found.input_schema) == (("sklearn",), {"age": "long"})
+    assert found.flavors == ("python_function", "sklearn")
+    assert found.mlmodel["python"] == "3.10.14"
+    assert found.input_schema == {"age": "long"}
     assert found.incomplete == {}
 
 
@@ -133,36 +294,6 @@ def test_evidence_is_told_by_the_names_of_files(reader: Sandbox) -> None:
         "runs:/r1/shap_summary.png": "explanation",
     }
     assert {row["path"]: row["state"] for row in evidence}["model_card.md"] == "hashed"
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("MODEL_CARD.md", "model card"),
-        ("model-card.json", "model card"),
-        ("model_card/index.html", "model card"),
-        ("README.md", "model card"),
-        ("classification_report.txt", "evaluation report"),
-        ("eval/metrics.json", "evaluation report"),
-        ("validation.html", "evaluation report"),
-        ("bias_report.pdf", "bias report"),
-        ("explainability/lime.html", "explanation"),
-        ("feature_importance.png", "explanation"),
-        ("bias.npy", ""),
-        ("retrieval.json", ""),
-        ("shape.json", ""),
-        ("model.pkl", ""),
-        ("requirements-dev.txt", ""),
-    ],
-)
-def test_a_name_tells_a_kind_of_evidence_or_none(
-    reader: Sandbox, path: str, kind: str
-) -> None:
-    listing = ArtifactsSnapshot(root="", files=(FileSnapshot(path=path),))
-
-    found = [row["kind"] for row in read_artifacts(listing, reader).evidence_files]
-
-    assert found == ([kind] if kind else [])
 
 
 def test_what_could_not_be_had_makes_its_section_incomplete(reader: Sandbox) -> None:
@@ -227,6 +358,12 @@ def test_what_was_found_can_be_made_again_of_the_columns(reader: Sandbox) -> Non
         evidence_files=columns["evidence_files"],
         signature=columns["signature"],
         flavors=columns["flavors"],
+        mlmodel=columns["mlmodel"],
+        artifact_root=columns["root"],
+        redactions=[
+            *columns["redactions"],
+            {"place": "run tag", "key": "k", "kind": "password", "is_secret": True},
+        ],
         incomplete=columns["incomplete"] | {"run": "It is not there."},
         artifacts_fingerprint=columns["fingerprint"],
     )
@@ -238,6 +375,7 @@ def test_what_was_found_can_be_made_again_of_the_columns(reader: Sandbox) -> Non
     "change",
     [
         {"files": SNAPSHOT.files[1:]},
+        {"root": "s3://bucket/elsewhere"},
         {"contents": CONTENTS | {"model_card.md": b"# Another"}},
         {"failures": {}},
     ],

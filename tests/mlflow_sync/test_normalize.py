@@ -16,6 +16,7 @@ from mlflow_sync.normalize import normalize_version
 from mlflow_sync.snapshots import (
     DatasetInput,
     ExperimentSnapshot,
+    MetricPoint,
     ModelSnapshot,
     RunSnapshot,
 )
@@ -122,6 +123,25 @@ def test_a_metric_that_is_no_number_is_left_out_and_named() -> None:
         "stored": "Infinity",
         "stored_minus": "-Infinity",
         "huge": "1.2e+308",
+    }
+
+
+def test_the_step_and_the_time_of_a_metric_are_kept_where_they_are_told() -> None:
+    told = {
+        "auc": MetricPoint(7, 1_700_000_000_123),
+        "nan\x00": MetricPoint(-1, 1_700_000_000_000),
+        "untimed": MetricPoint(0, 0),
+        "unstepped": MetricPoint(None, 1_700_000_000_000),
+        "never": MetricPoint(None, 10**18),
+    }
+
+    record = run_record(replace(RUN, metric_points=told))
+
+    assert record.metric_points == {
+        "auc": {"step": 7, "at": "2023-11-14T22:13:20.123000Z"},
+        "nan�": {"step": -1, "at": "2023-11-14T22:13:20Z"},
+        "untimed": {"step": 0},
+        "unstepped": {"at": "2023-11-14T22:13:20Z"},
     }
 
 

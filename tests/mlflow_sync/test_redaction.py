@@ -47,6 +47,10 @@ CUT_VALUES = {
         "postgresql://etl:hunter2@db/loans",
         "postgresql://[redacted]@db/loans",
     ),
+    "token of a conda channel": (
+        "https://conda.anaconda.org/t/ac-01234567-89ab-cdef-0123-456789abcdef/acme",
+        "https://conda.anaconda.org/t/[redacted: token of a conda channel]/acme",
+    ),
     "signed URL": (
         "https://b.s3.amazonaws.com/train.csv?X-Amz-Date=1&X-Amz-Signature=abc1 ok",
         "https://b.s3.amazonaws.com/train.csv?[redacted] ok",

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from mlflow_sync.sandbox import CHILD, Sandbox
 MLMODEL = b"""
 artifact_path: model
 flavors:
-  python_function: {loader_module: mlflow.sklearn, python_version: 3.10}
-  sklearn: {serialization_format: skops, cloudpickle_version: 3.0}
+  python_function: {loader_module: mlflow.sklearn, python_version: 3.10, model_path: model.skops}
+  sklearn: {serialization_format: skops, sklearn_version: 1.10, pickled_model: model.skops, code: null}
 mlflow_version: 3.17.2
+model_id: m-0123
 model_size_bytes: 1234
+model_uuid: ab12
 signature:
   inputs: '[{"type": "double", "name": "income", "required": true}]'
   outputs: '[{"type": "long", "required": true}]'
@@ -74,12 +77,26 @@ def reader() -> Iterator[Sandbox]:
             "MLmodel",
             MLMODEL,
             {
-                "flavors": ["python_function", "sklearn"],
-                "python": "3.10",  # and not 3.1
+                "flavors": {
+                    "python_function": {
+                        "version": "",
+                        "loader": "mlflow.sklearn",
+                        "serialization": "",
+                        "files": ["model.skops"],
+                    },
+                    "sklearn": {
+                        "version": "1.10",  # and not 1.1
+                        "loader": "",
+                        "serialization": "skops",
+                        "files": ["model.skops"],
+                    },
+                },
+                "python": "3.10",
                 "mlflow_version": "3.17.2",
                 "logged_at": "2026-01-31 10:00:00.123456",
                 "model_size_bytes": "1234",
-                "serialization": ["cloudpickle", "skops"],
+                "model_uuid": "ab12",
+                "model_id": "m-0123",
                 "signature": {
                     "inputs": [{"type": "double", "name": "income", "required": True}],
                     "outputs": [{"type": "long", "required": True}],
@@ -123,6 +140,47 @@ def test_a_file_is_hashed_and_read_by_its_name(
     assert found.sha256 == hashlib.sha256(content).hexdigest()
     assert found.size == len(content)
     assert (found.facts, found.problem) == (facts, "")
+
+
+@pytest.mark.parametrize(
+    ("flavor", "told", "version", "serialization"),
+    [
+        ("sklearn", "serialization_format: cloudpickle", "", "cloudpickle"),
+        ("xgboost", "xgb_version: 2.1, data: model.ubj", "2.1", ""),
+        ("lightgbm", "a_version: 1, lightgbm_version: 4.0", "4.0", ""),
+        ("x", "python_version: 3.11, cloudpickle_version: 3.1", "", ""),
+        ("x", "x_version: [1, 2], serialization_format: {a: b}", "", ""),
+        (
+            "python_function",
+            "cloudpickle_version: 3.1, python_model: python_model.pkl",
+            "",
+            "cloudpickle",
+        ),
+        ("python_function", "cloudpickle_version: 3.1, model_code_path: a.py", "", ""),
+        ("python_function", "python_model: model.bin", "", ""),
+    ],
+)
+def test_a_flavor_tells_its_own_version_and_how_its_model_is_serialized(
+    reader: Sandbox, flavor: str, told: str, version: str, serialization: str
+) -> None:
+    found = reader.inspect("MLmodel", f"flavors: {{{flavor}: {{{told}}}}}".encode())
+
+    read = found.facts["flavors"][flavor]
+    assert (read["version"], read["serialization"]) == (version, serialization)
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("x" * 501, "x" * 499 + "…"),
+        (f"risk @ git+https://ci:{'p' * 600}@h/risk.git", "risk @ git+https…"),
+        (f"a{' ' * 600}https://u:p@h", f"a{' ' * 498}…"),
+    ],
+)
+def test_a_line_is_cut_and_a_url_in_it_is_left_out(
+    reader: Sandbox, line: str, kept: str
+) -> None:
+    assert reader.inspect("requirements.txt", line.encode()).facts == {"pip": [kept]}
 
 
 @pytest.mark.parametrize(
@@ -217,6 +275,109 @@ def test_a_child_that_hangs_is_replaced() -> None:
 
         assert not psutil.pid_exists(hung)
         assert found.inspect("a", b"").size == 0
+
+
+def blocks(count: int, size: int = 2**20) -> Iterator[bytes]:
+    """Make a file on the fly, of blocks that differ."""
+    for number in range(count):
+        yield number.to_bytes(8, "big") * (size // 8)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [],
+        [b""],
+        [b"a", b"", b"bc"],
+        [b"x" * (3 * 2**20 + 1)],  # more than is handed over at once
+    ],
+)
+def test_a_file_is_hashed_chunk_by_chunk(reader: Sandbox, chunks: list[bytes]) -> None:
+    content = b"".join(chunks)
+
+    found = reader.hash("model.pkl", chunks)
+
+    assert found.sha256 == hashlib.sha256(content).hexdigest()
+    assert (found.size, found.facts, found.problem) == (len(content), {}, "")
+    assert reader.inspect("requirements.txt", b"a").facts == {"pip": ["a"]}
+
+
+def test_a_file_larger_than_the_memory_of_the_child_is_never_held(
+    reader: Sandbox,
+) -> None:
+    expected = hashlib.sha256()
+    most = 0
+
+    def observed() -> Iterator[bytes]:
+        nonlocal most
+        for number, block in enumerate(blocks(320)):
+            expected.update(block)
+            yield block
+            if number % 16 == 0:
+                most = max(most, psutil.Process(reader.pid).memory_info().rss)
+
+    found = reader.hash("weights.bin", observed())
+
+    assert found.sha256 == expected.hexdigest()
+    assert found.size == 320 * 2**20  # the child may take 256 MiB of addresses
+    assert most < 64 * 2**20
+
+
+def test_a_child_that_dies_in_the_middle_of_a_stream_is_replaced(
+    reader: Sandbox,
+) -> None:
+    def deadly() -> Iterator[bytes]:
+        for number, block in enumerate(blocks(64)):
+            if number == 5:
+                assert reader.pid
+                os.kill(reader.pid, signal.SIGKILL)
+            yield block
+
+    with pytest.raises(SandboxError, match=r"^Reading it broke the sandbox\.$"):
+        reader.hash("model.pkl", deadly())
+
+    assert reader.pid is None
+    assert reader.hash("model.pkl", [b"a"]).size == 1
+
+
+def test_a_child_that_hangs_in_the_middle_of_a_stream_is_replaced() -> None:
+    with Sandbox(timeout=0.5) as found:
+
+        def freezing() -> Iterator[bytes]:
+            for number, block in enumerate(blocks(64)):
+                if number == 5:
+                    assert found.pid
+                    os.kill(found.pid, signal.SIGSTOP)
+                yield block
+
+        with pytest.raises(SandboxError, match=r"took more than 0\.5 seconds"):
+            found.hash("model.pkl", freezing())
+
+        assert found.hash("model.pkl", [b"a"]).size == 1
+
+
+def test_the_time_out_is_for_a_chunk_and_not_for_a_file() -> None:
+    def slow() -> Iterator[bytes]:
+        for _ in range(6):
+            time.sleep(0.25)
+            yield b"x"
+
+    with Sandbox(timeout=1) as found:
+        assert found.hash("model.pkl", slow()).size == 6  # after 1.5 seconds
+
+
+def test_what_breaks_in_the_making_of_chunks_goes_on_and_costs_the_child(
+    reader: Sandbox,
+) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half of it"
+        raise TimeoutError("the server is silent")
+
+    with pytest.raises(TimeoutError, match="the server is silent"):
+        reader.hash("model.pkl", broken())
+
+    assert reader.pid is None
+    assert reader.hash("model.pkl", [b"all of it"]).size == 9
 
 
 @pytest.mark.parametrize(

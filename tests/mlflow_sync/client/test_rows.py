@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlflow_sync.client import rows
+from mlflow_sync.snapshots import MetricPoint
 
 
 def run_row(**data: Any) -> rows.Row:
@@ -51,6 +52,26 @@ def test_a_metric_is_a_float_however_it_is_written(told: str, expected: float) -
 def test_a_metric_that_is_no_number_is_nan_and_never_zero(told: str) -> None:
     row = json.loads(f'{{"metrics": [{{"key": "m", "value": {told}}}]}}')
     assert math.isnan(rows.read_run(run_row(**row)).metrics["m"])
+
+
+@pytest.mark.parametrize(
+    ("told", "point"),
+    [
+        ({"step": 7, "timestamp": 1700000000000}, (7, 1_700_000_000_000)),
+        ({"step": "7", "timestamp": "1700000000000"}, (7, 1_700_000_000_000)),
+        ({"step": -3}, (-3, None)),
+        ({"step": "-3"}, (-3, None)),
+        ({"timestamp": 0}, (None, 0)),
+        ({"step": "9" * 5000, "timestamp": [1]}, (None, None)),
+        ({"step": True, "timestamp": "٣"}, (None, None)),
+        ({}, (None, None)),
+    ],
+)
+def test_a_metric_has_a_step_and_a_time_where_they_are_told(
+    told: dict[str, Any], point: tuple[int | None, int | None]
+) -> None:
+    found = rows.read_run(run_row(metrics=[{"key": "auc", "value": 0.9, **told}]))
+    assert found.metric_points == {"auc": MetricPoint(*point)}
 
 
 @pytest.mark.parametrize(
