@@ -11,7 +11,7 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
-from mlflow_sync import breaker, lease, queueing, servers
+from mlflow_sync import breaker, file_runs, lease, queueing, servers
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
 from mlflow_sync.models import SyncRun, TrackingServer
 from verifywise import pipeline
@@ -82,13 +82,17 @@ def _test_again(
 
 
 def tend() -> None:
-    """Every few minutes: take up the runs of workers that died or never came."""
+    """Every few minutes: take up the runs of workers that died or never came.
+
+    And ask for the files that became due meanwhile.
+    """
     for organization in Organization.objects.filter(closed_at=None):
         with tenancy.acting_for(organization, origin="scheduler"):
             for server in TrackingServer.objects.filter(
                 sync_runs__status__in=SyncRun.ACTIVE
             ).select_related("source"):
                 queueing.revive(server)
+            file_runs.tend()
 
 
 def evaluate_everybody() -> None:

@@ -2,12 +2,22 @@
 
 `connection` is what is needed to reach a server, `pool` and `transport` send the few
 requests that are allowed, `failures` says in sentences what went wrong, `rows` and
-`artifacts` make snapshots, `probing` tests a connection, and `Client` ties them together.
+`artifacts` make snapshots, `streaming` takes files of any size, `probing` tests a
+connection, and `Client` ties them together.
 """
 
 from mlflow_sync.client.client import Client
 from mlflow_sync.client.connection import AuthMethod, Connection
 from mlflow_sync.client.pace import Pace
 from mlflow_sync.client.probing import Identity, Probe
+from mlflow_sync.client.streaming import FileStream
 
-__all__ = ("AuthMethod", "Client", "Connection", "Identity", "Pace", "Probe")
+__all__ = (
+    "AuthMethod",
+    "Client",
+    "Connection",
+    "FileStream",
+    "Identity",
+    "Pace",
+    "Probe",
+)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from mlflow_sync.client import locations
 from mlflow_sync.client.connection import MEBIBYTE
 from mlflow_sync.client.locations import Folder, Place
+from mlflow_sync.client.streaming import FileStream
 from mlflow_sync.client.transport import API, Query, Transport
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.snapshots import (
@@ -24,6 +26,8 @@ from mlflow_sync.snapshots import (
     RunSnapshot,
     VersionSnapshot,
 )
+
+T = TypeVar("T")
 
 ENVIRONMENT_FILES = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
 _REPORT = re.compile(
@@ -50,7 +54,7 @@ _BLOCKED = frozenset(
     }
 )
 # What is said of these files, not of the server as a whole.
-_ABOUT_FILES = frozenset(
+ABOUT_FILES = frozenset(
     {
         *_STORE_FAILED,
         FailureKind.NOT_FOUND,
@@ -87,7 +91,7 @@ class _Gathered:
         try:
             yield
         except SyncError as error:
-            if error.kind not in _ABOUT_FILES:
+            if error.kind not in ABOUT_FILES:
                 raise
             self.failures[told] = str(error)
             if not told and error.kind in _STORE_FAILED:
@@ -112,6 +116,7 @@ class ArtifactReader:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._blocked: set[str] = set()
+        self._last_located: tuple[tuple[str, str], Folder] | None = None
 
     def fetch(
         self, version: VersionSnapshot, *, run: RunSnapshot | None
@@ -254,38 +259,89 @@ class ArtifactReader:
                     total += len(content)
 
     def _read(self, gathered: _Gathered, place: Place) -> bytes:
-        """Read a file by the first route that is open. Raises the first one's error."""
         root = gathered.roots.get(place.folder.prefix, "")
-        routes = locations.routes(place, gathered.version, root=root)
+        return self._by_open_route(
+            locations.routes(place, gathered.version, root=root),
+            lambda target, query: self._transport.send(
+                "GET", target, query=query, max_bytes=MAX_FILE_BYTES
+            ),
+        )
+
+    @contextmanager
+    def open(
+        self,
+        version: VersionSnapshot,
+        path: str,
+        *,
+        run: RunSnapshot | None,
+        root: str,
+        begin: int = 0,
+        validator: str = "",
+    ) -> Iterator[FileStream]:
+        """Yield the bytes of a file by the path that it was told under, of any size.
+
+        `root` is that of the version's snapshot; nothing is listed again.
+        """
+        own, rest = self._located(version, run), Folder()
+        if version.run_id:
+            rest = Folder.of_run(version.run_id, prefix=f"runs:/{version.run_id}/")
+        if rest.prefix and path.startswith(rest.prefix):
+            place = Place(folder=rest, path=path.removeprefix(rest.prefix))
+            root = (run.artifact_uri if run else "") or ""
+        else:
+            place = Place(folder=own, path=f"{own.base}/{path}".lstrip("/"))
+            root = root.removesuffix(own.base).rstrip("/")
+        with ExitStack() as stack:
+            yield self._by_open_route(
+                locations.routes(place, version, root=root),
+                lambda target, query: stack.enter_context(
+                    self._transport.stream(
+                        target, query, begin=begin, validator=validator
+                    )
+                ),
+            )
+
+    def _located(self, version: VersionSnapshot, run: RunSnapshot | None) -> Folder:
+        """Find the folder of a version, for file after file with one request at most."""
+        key = (version.name, version.version)
+        if self._last_located is None or self._last_located[0] != key:
+            folder = locations.locate(self._resolve(version), version, run=run)
+            self._last_located = key, folder
+        return self._last_located[1]
+
+    def _by_open_route(
+        self,
+        routes: Mapping[str, tuple[str, Query]],
+        ask: Callable[[str, Query], T],
+    ) -> T:
+        """Ask for a file by the first route that is open. Raises the first one's error."""
         is_open = [name for name in routes if name not in self._blocked]
         failures: dict[str, SyncError] = {}
         for name in is_open or routes:
             target, query = routes[name]
             try:
-                content = self._download(target, query)
+                answer, _ = self._transport.repeat(
+                    partial(_whole, ask, target, query), final=_STORE_FAILED
+                )
             except SyncError as error:
                 if error.kind not in _BLOCKED:
                     raise
                 failures[name] = error
             else:
                 self._blocked |= failures.keys()
-                return content
+                return answer
         raise next(iter(failures.values()))
-
-    def _download(self, target: str, query: Query) -> bytes:
-        content, _ = self._transport.repeat(
-            lambda _: self._transport.send(
-                "GET", target, query=query, max_bytes=MAX_FILE_BYTES
-            ),
-            final=_STORE_FAILED,
-        )
-        return content
 
     def _ask(self, endpoint: str, query: Query) -> dict[str, Any]:
         answer, _ = self._transport.repeat(
             lambda _: self._transport.get_json(endpoint, query), final=_STORE_FAILED
         )
         return answer
+
+
+def _whole(ask: Callable[[str, Query], T], target: str, query: Query, _size: int) -> T:
+    """Ask for a file, of which there is nothing to halve."""
+    return ask(target, query)
 
 
 def _size(entry: dict[str, Any]) -> int | None:
