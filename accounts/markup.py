@@ -122,6 +122,22 @@ def folded(text: str, *, css: str = "") -> SafeString:
     )
 
 
+def visible(text: str) -> SafeString:
+    """Return a name with the signs in it that are not to be seen, so that they are.
+
+    Nobody takes `gnp.exe` for an image because a sign turns the text around.
+    """
+    if text.isprintable():
+        return format_html("{}", text)
+    return format_html_join("", "{}", ((_sign(sign),) for sign in text))
+
+
+def _sign(sign: str) -> SafeString | str:
+    if sign.isprintable():
+        return sign
+    return format_html('<span class="vw-sign">U+{:04X}</span>', ord(sign))
+
+
 def value(told: Any) -> SafeString:
     """Return any value of a record, as a table reads it: never as raw JSON."""
     if told is None or told in ("", [], (), {}):

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.history import FieldChange
+from inventory.backends import backend_of
 from inventory.models import ModelVersion
 from inventory.records import FIELDS, Field, Group, Kind, Section, is_known
 
@@ -19,6 +20,8 @@ _SECTIONS = {
     "artifact": Section.ARTIFACTS,
     "artifacts": Section.ARTIFACTS,
 }
+
+_ARTIFACT_URIS = ("source_artifact_uri", "artifact_uri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ class Shown:
     @property
     def is_document(self) -> bool:
         return self.field.kind is Kind.DOCUMENT
+
+    @property
+    def backend(self) -> str:
+        """What stores the artifacts that the value leads to, "" for other values."""
+        return backend_of(self.value) if self.field.name in _ARTIFACT_URIS else ""
 
     @property
     def is_strange(self) -> bool:

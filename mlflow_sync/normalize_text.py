@@ -30,8 +30,10 @@ _SIGNED = re.compile(
     r"|(?:\w+[_-])?token|api[_-]?key|code)=",
     re.IGNORECASE,
 )
-# Where the part before the "@" names a container and is no credential.
-_CONTAINER_SCHEMES = ("abfs://", "abfss://", "wasb://", "wasbs://")
+# Where the part before the "@" names a container or bucket and is no credential.
+_CONTAINER_SCHEMES = tuple(
+    f"{scheme}://" for scheme in ("abfs", "abfss", "wasb", "wasbs", "r2", "b2", "oci")
+)
 
 
 def cached_by_key(function: Callable[[str], Answer]) -> Callable[[str], Answer]:
@@ -91,8 +93,8 @@ def clean_document(value: Any, *, depth: int = _DEEPEST) -> Any:
 def clean_uri(uri: str | None) -> str:
     """Return a URI of any backend without user, password and signed query string.
 
-    The container of abfss and wasbs URIs is kept, as are query strings that sign
-    nothing; what is no URI (a path, `models:/m-1`) comes back as told.
+    The container of abfss, wasbs, r2, b2 and oci URIs is kept, as are query strings that
+    sign nothing; what is no URI (a path, `models:/m-1`) comes back as told.
     """
     uri = clean_text(uri).strip()
     if "@" in uri:

@@ -10,7 +10,7 @@ from typing import Any
 
 from compliance.catalogue import Severity
 from compliance.models import Evaluation, Gap
-from inventory.models import ModelVersion, RegisteredModel, Source
+from inventory.models import ModelVersion, RegisteredModel, Run, Source
 from mlflow_sync.models import SyncRun, TrackingServer
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,6 +42,21 @@ def a_version(model: RegisteredModel, number: int = 1, **fields: Any) -> ModelVe
         version_number=number,
         fingerprint="v",
         **(told | fields),
+    )
+
+
+def a_run(source: Source, run_id: str = "r1", **fields: Any) -> Run:
+    told = {
+        "lifecycle_stage": "active",
+        "metrics": {"auc": 0.9},
+        "unusable_metrics": {"loss": "NaN"},
+        "metric_points": {
+            "auc": {"step": 7, "at": "2026-01-01T00:00:00Z"},
+            "loss": {"step": 8},
+        },
+    }
+    return Run.objects.create(
+        source=source, run_id=run_id, fingerprint="r", **(told | fields)
     )
 
 

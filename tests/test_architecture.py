@@ -17,6 +17,7 @@ MAY_IMPORT = {
 }
 OURS = {*MAY_IMPORT, "verifywise"}
 PURE = (
+    "inventory/backends.py",
     "inventory/fields.py",
     "inventory/records.py",
     "mlflow_sync/snapshots.py",
@@ -29,6 +30,8 @@ PURE = (
         str(path.relative_to(ROOT))
         for pattern in (
             "mlflow_sync/normalize*.py",
+            "mlflow_sync/dependencies.py",
+            "mlflow_sync/file_kinds.py",
             "mlflow_sync/redaction*.py",
             "compliance/rules/*.py",
         )

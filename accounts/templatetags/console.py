@@ -18,6 +18,7 @@ register.filter("size", markup.size)
 register.filter("number", markup.number)
 register.filter("value", markup.value)
 register.filter("folded", markup.folded)
+register.filter("visible", markup.visible)
 register.simple_tag(markup.chip)
 
 

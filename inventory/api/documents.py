@@ -1,10 +1,16 @@
-"""What the documents of a record hold, for the schema: their columns are plain JSON."""
+"""What the documents of a record hold: their columns are plain JSON."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+
+
+@extend_schema_field({"type": ["integer", "string"]})
+class _IntegerOrText(serializers.JSONField):
+    """A number, or what was told instead of one."""
 
 
 class MetricPointSerializer(serializers.Serializer[Any]):
@@ -12,6 +18,100 @@ class MetricPointSerializer(serializers.Serializer[Any]):
 
     step = serializers.IntegerField(required=False)
     at = serializers.DateTimeField(required=False)
+
+
+class FlavorSerializer(serializers.Serializer[Any]):
+    """One way of loading a model, as MLmodel describes it."""
+
+    version = serializers.CharField(
+        required=False, help_text="Of the library that the flavor stands for."
+    )
+    loader = serializers.CharField(required=False)
+    serialization = serializers.CharField(required=False)
+
+
+class MlmodelSerializer(serializers.Serializer[Any]):
+    """What MLmodel tells besides the signature. A time or size that is none is as told."""
+
+    flavors = serializers.DictField(child=FlavorSerializer(), required=False)
+    python = serializers.CharField(required=False)
+    mlflow_version = serializers.CharField(required=False)
+    logged_at = serializers.CharField(
+        required=False, help_text="ISO 8601, in UTC; else as it was told."
+    )
+    model_size_bytes = _IntegerOrText(required=False)
+    model_uuid = serializers.CharField(required=False)
+    model_id = serializers.CharField(required=False)
+    serialization = serializers.ListField(child=serializers.CharField(), required=False)
+    unsafe = serializers.BooleanField(
+        required=False, help_text="True where one of the formats runs code when loaded."
+    )
+
+
+class PackageSerializer(serializers.Serializer[Any]):
+    """What one line of an environment file names."""
+
+    manager = serializers.CharField(help_text="pip or conda.")
+    name = serializers.CharField(required=False)
+    specifier = serializers.CharField(required=False)
+    version = serializers.CharField(
+        required=False, help_text="Where exactly one is allowed."
+    )
+    purl = serializers.CharField(required=False, help_text="Package URL.")
+    extras = serializers.ListField(child=serializers.CharField(), required=False)
+    marker = serializers.CharField(required=False)
+    scope = serializers.CharField(
+        required=False, help_text="“build” for what only builds the environment."
+    )
+    told = serializers.CharField(
+        required=False, help_text="The line, where it is no plain requirement."
+    )
+
+
+class EnvironmentSerializer(serializers.Serializer[Any]):
+    """What a model runs in, from the files that describe it and the tag of an image."""
+
+    files = serializers.ListField(child=serializers.CharField(), required=False)
+    python = serializers.CharField(required=False)
+    image = serializers.CharField(required=False)
+    dependencies = serializers.ListField(child=serializers.CharField(), required=False)
+    conda_dependencies = serializers.ListField(
+        child=serializers.CharField(), required=False
+    )
+    build_dependencies = serializers.ListField(
+        child=serializers.CharField(), required=False
+    )
+    packages = PackageSerializer(many=True, required=False)
+
+
+class FileSerializer(serializers.Serializer[Any]):
+    """A file of a version; that of its run besides begins with `runs:/<run id>/`."""
+
+    path = serializers.CharField()
+    state = serializers.CharField(
+        help_text="hashed, too_large, unavailable or not_asked."
+    )
+    sha256 = serializers.CharField(required=False)
+
+
+class ManifestRowSerializer(FileSerializer):
+    size = serializers.IntegerField(allow_null=True, help_text="In bytes.")
+    type = serializers.CharField()
+    reason = serializers.CharField(
+        required=False, help_text="Why the content is not known."
+    )
+    unsafe = serializers.BooleanField(
+        required=False,
+        help_text="True where loading it runs code, as far as names and MLmodel tell.",
+    )
+    format = serializers.CharField(required=False, help_text="Of an unsafe file.")
+
+
+class EvidenceFileSerializer(FileSerializer):
+    kind = serializers.CharField(
+        help_text="model card, bias report, explanation, evaluation report, signature "
+        "or environment."
+    )
 
 
 class DatasetInputSerializer(serializers.Serializer[Any]):
@@ -24,3 +124,29 @@ class DatasetInputSerializer(serializers.Serializer[Any]):
     source = serializers.CharField(  # type: ignore[assignment]  # not Field.source
         help_text="Mostly JSON of MLflow's, without credentials."
     )
+
+
+class ToldSerializer(serializers.Serializer[Any]):
+    """Where a value came from."""
+
+    source = serializers.CharField(  # type: ignore[assignment]  # not Field.source
+        help_text="“version tag”, “run info”, …"
+    )
+    key = serializers.CharField(default="")
+    weak = serializers.BooleanField(
+        default=False, help_text="It fills the field, and does not prove it."
+    )
+    raw = serializers.CharField(
+        default="", help_text="What was told, where it differs from the value kept."
+    )
+
+
+class ToldOtherwiseSerializer(ToldSerializer):
+    """A value that lost against another source."""
+
+    value = serializers.JSONField()
+
+
+class CompletenessSerializer(serializers.Serializer[Any]):
+    known = serializers.IntegerField()
+    applicable = serializers.IntegerField()

@@ -26,7 +26,17 @@ from rest_framework.response import Response
 
 from accounts.api import PersonSerializer
 from accounts.rest import ReadOnlyTenantViewSet, TenantViewSet
-from inventory.api.documents import DatasetInputSerializer, MetricPointSerializer
+from inventory.api.documents import (
+    CompletenessSerializer,
+    DatasetInputSerializer,
+    EnvironmentSerializer,
+    EvidenceFileSerializer,
+    ManifestRowSerializer,
+    MetricPointSerializer,
+    MlmodelSerializer,
+    ToldOtherwiseSerializer,
+    ToldSerializer,
+)
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
 from inventory.api.models import SourceReference
 from inventory.changes import ACTIONS, FieldChange, field_changes
@@ -42,6 +52,11 @@ from inventory.records import (
 
 EMPTY: Mapping[Kind, Any] = {Kind.LIST: [], Kind.DOCUMENT: {}}
 LISTS = ("artifact_manifest", "evidence_files")  # documents that are lists of mappings
+DESCRIBED = {
+    "artifact_manifest": ManifestRowSerializer,
+    "evidence_files": EvidenceFileSerializer,
+    "runtime_environment": EnvironmentSerializer,
+}
 # Large columns, which are not read where `fields` does not ask for them.
 DOCUMENTS = frozenset(
     column.name
@@ -86,6 +101,8 @@ class RecordValueSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         field: Field = self.target.field
         schema = dict(TYPES[field.kind])
+        if described := DESCRIBED.get(field.name):
+            schema = auto_schema.resolve_serializer(described, direction).ref
         if field.name in LISTS:
             schema = {"type": "array", "items": schema}
         elif field.choices:
@@ -93,32 +110,6 @@ class RecordValueSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
                 f"As told; the vocabulary is {', '.join(field.choices)}."
             )
         return schema
-
-
-class ToldSerializer(serializers.Serializer[Any]):
-    """Where a value came from."""
-
-    source = serializers.CharField(  # type: ignore[assignment]  # not Field.source
-        help_text="“version tag”, “run info”, …"
-    )
-    key = serializers.CharField(default="")
-    weak = serializers.BooleanField(
-        default=False, help_text="It fills the field, and does not prove it."
-    )
-    raw = serializers.CharField(
-        default="", help_text="What was told, where it differs from the value kept."
-    )
-
-
-class ToldOtherwiseSerializer(ToldSerializer):
-    """A value that lost against another source."""
-
-    value = serializers.JSONField()
-
-
-class CompletenessSerializer(serializers.Serializer[Any]):
-    known = serializers.IntegerField()
-    applicable = serializers.IntegerField()
 
 
 class LifecycleEventSerializer(serializers.ModelSerializer[LifecycleEvent]):
@@ -153,6 +144,13 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     )
     dataset_inputs = DatasetInputSerializer(many=True)
     flavors = serializers.ListField(child=serializers.CharField())
+    mlmodel = MlmodelSerializer()
+    artifact_root = serializers.CharField(
+        help_text="Where the server says that the files lie; empty: it did not."
+    )
+    artifact_backend = serializers.CharField(
+        help_text="What stores them: “Amazon S3”, “MLflow artifact proxy”, …"
+    )
     provenance = serializers.SerializerMethodField(help_text="Field → who told it.")
     others = serializers.SerializerMethodField(
         help_text="Field → what else was told, and did not count."
@@ -184,6 +182,9 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "dataset_inputs",
             "signature",
             "flavors",
+            "mlmodel",
+            "artifact_root",
+            "artifact_backend",
             "redactions",
             "provenance",
             "others",

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from accounts.walls import SameOrganization, TenantHistory, TenantModel
+from inventory.backends import backend_of
 from inventory.manifest import FileCounts
 from inventory.models.runs import Run
 from inventory.models.sources import (
@@ -212,6 +213,11 @@ class ModelVersion(Perishable):
         if name in GOVERNANCE_FIELDS:
             return self.governance.get(name)
         return getattr(self, name)
+
+    @property
+    def artifact_backend(self) -> str:
+        """What stores the files, as far as MLflow tells where they lie."""
+        return backend_of(self.artifact_root or self.source_artifact_uri)
 
     @property
     def completeness(self) -> tuple[int, int]:

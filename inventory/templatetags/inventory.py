@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -70,28 +71,65 @@ def dataset_source(told: str) -> str:
     )
 
 
-_ENVIRONMENT = {
-    "python": "Python",
-    "mlflow_version": "MLflow",
-    "model_size_bytes": "Model size",
+_LABELS = {
     "conda_dependencies": "Conda",
     "build_dependencies": "To build",
+    "mlflow_version": "MLflow",
+    "model_size_bytes": "Size",
+    "model_uuid": "UUID",
+    "model_id": "Logged model",
 }
+# The lines of the files, and what they mean: a table of its own.
+_PACKAGES = "packages"
+_LINES = ("dependencies", "conda_dependencies", "build_dependencies")
 
 
 @register.filter
 def environment(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the parts of a runtime environment as people do."""
+    """Name the parts of a runtime environment as people do, its packages apart."""
+    apart = (_PACKAGES, *_LINES) if _PACKAGES in told else ()
     return {
-        _ENVIRONMENT.get(name, name.replace("_", " ").capitalize()): _part(name, value)
+        _label(name): "\n".join(map(str, value)) if isinstance(value, list) else value
         for name, value in told.items()
+        if name not in apart
     }
 
 
-def _part(name: str, value: Any) -> Any:
-    if name == "model_size_bytes":
+@register.filter
+def mlmodel(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Name what MLmodel tells as people do; which formats are unsafe is told apart."""
+    return {
+        _label(name): _fact(name, value)
+        for name, value in told.items()
+        if name != "unsafe"
+    }
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def _fact(name: str, value: Any) -> Any:
+    if name == "model_size_bytes" and isinstance(value, int):
         return markup.size(value)
-    return "\n".join(map(str, value)) if isinstance(value, list) else value
+    if name == "logged_at":
+        return _moment(value)
+    if name == "flavors":
+        return {
+            flavor: ", ".join(filter(None, map(facts.get, _OF_FLAVORS))) or "–"
+            for flavor, facts in value.items()
+        }
+    return value
+
+
+_OF_FLAVORS = ("version", "serialization", "loader")
+
+
+def _moment(told: str) -> datetime | str:
+    try:
+        return datetime.fromisoformat(told)
+    except ValueError:
+        return told
 
 
 @register.filter

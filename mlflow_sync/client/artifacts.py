@@ -34,9 +34,12 @@ _REPORT = re.compile(
     r"(?is).*(model[_-]?card|evaluation|bias|fairness).*\.(md|json|txt)"
 )
 
+_SIZE = re.compile(r"[0-9]{1,19}")  # an int64
+
 MAX_DEPTH = 5  # folders below the one that is listed
 MAX_FOLDERS = 50  # requests for one listing
 MAX_FILES = 1000  # of one listing
+MAX_PATH = 4096  # characters
 MAX_READ_FILES = 24  # of one version
 MAX_FILE_BYTES = MEBIBYTE
 MAX_READ_BYTES = 4 * MEBIBYTE  # of one version
@@ -84,6 +87,10 @@ class _Gathered:
     def add(self, place: Place, size: int | None) -> None:
         self.places[place.told] = place
         self.sizes[place.told] = size
+
+    def stop(self, folder: Folder, *, after: int) -> None:
+        """Note that a listing was not read to its end."""
+        self.failures[folder.prefix] = f"The listing was stopped after {after:,} files."
 
     @contextmanager
     def noting(self, told: str) -> Iterator[None]:
@@ -192,18 +199,23 @@ class ArtifactReader:
         waiting = deque([(folder.base, 0)])
         asked = found = 0
         while waiting:
-            if asked == MAX_FOLDERS or found >= MAX_FILES:
-                gathered.failures[folder.prefix] = (
-                    f"The listing was stopped after {found:,} files."
-                )
+            if asked == MAX_FOLDERS:
+                gathered.stop(folder, after=found)
                 return
             path, depth = waiting.popleft()
             answer = self._ask(folder.endpoint, folder.listing(path))
             asked += 1
             gathered.roots[folder.prefix] = str(answer.get("root_uri", "")).rstrip("/")
-            for entry in answer.get("files") or ():
+            for entry in _entries(answer):
+                if found == MAX_FILES:
+                    gathered.stop(folder, after=found)
+                    return
                 place = Place(folder=folder, path=str(entry.get("path", "")))
-                if not locations.lies_below(place.path, path):
+                if len(place.path) > MAX_PATH:
+                    gathered.failures[f"{place.path[:MAX_PATH]}…"] = (
+                        f"The path is longer than {MAX_PATH:,} characters."
+                    )
+                elif not locations.lies_below(place.path, path):
                     gathered.failures[place.path] = (
                         "The path leads out of the folder that was listed."
                     )
@@ -344,6 +356,26 @@ def _whole(ask: Callable[[str, Query], T], target: str, query: Query, _size: int
     return ask(target, query)
 
 
+def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a folder holds, the files that are read first, lest a bound drop them.
+
+    Raises SyncError (bad_body) if that is no list of files.
+    """
+    entries = answer.get("files") or []
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) for entry in entries
+    ):
+        raise SyncError(
+            "The tracking server's list of files is not as MLflow makes them.",
+            kind=FailureKind.BAD_BODY,
+        )
+    return sorted(entries, key=_is_read_late)
+
+
+def _is_read_late(entry: dict[str, Any]) -> bool:
+    return str(entry.get("path", "")).rpartition("/")[2] not in ENVIRONMENT_FILES
+
+
 def _size(entry: dict[str, Any]) -> int | None:
     size = str(entry.get("file_size", ""))
-    return int(size) if size.isdecimal() else None
+    return int(size) if _SIZE.fullmatch(size) else None

@@ -79,12 +79,47 @@ def stored(source: Source, **fields: Any) -> ModelVersion:
                 "state": "hashed",
                 "sha256": "ab" * 32,
             },
-            {"path": "model.pkl", "size": None, "type": "model", "state": "not_asked"},
+            {
+                "path": "model.pkl",
+                "size": None,
+                "type": "model",
+                "state": "not_asked",
+                "unsafe": True,
+                "format": "pickle",
+            },
         ),
         "runtime_environment": {
             "python": "3.11.7",
-            "dependencies": ("scikit-learn==1.9.1",),
+            "dependencies": ("scikit-learn==1.9.1", "numpy", "-e ."),
+            "packages": (
+                {
+                    "manager": "pip",
+                    "name": "scikit-learn",
+                    "specifier": "==1.9.1",
+                    "version": "1.9.1",
+                    "purl": "pkg:pypi/scikit-learn@1.9.1",
+                },
+                {
+                    "manager": "pip",
+                    "name": "numpy",
+                    "specifier": ">=2",
+                    "purl": "pkg:pypi/numpy",
+                    "extras": ("fast",),
+                    "marker": 'os_name == "nt"',
+                },
+                {"manager": "pip", "scope": "build", "told": "-e ."},
+            ),
         },
+        "flavors": ("sklearn",),
+        "mlmodel": {
+            "flavors": {"sklearn": {"version": "1.9.1", "serialization": "pickle"}},
+            "logged_at": "2026-01-01T00:00:00Z",
+            "model_size_bytes": 1300,
+            "unsafe": True,
+        },
+        "source_artifact_uri": "models:/m-1",
+        "artifact_root": "s3://models/1/m-1/artifacts",
+        "artifact_uri": "abfss://runs@acme.dfs.core.windows.net/r1",
         "signature": {"inputs": ({"name": "income", "type": "double"},)},
         "artifacts_fingerprint": "a",
         "redactions": (Redaction("version tag", "pw", "AWS access key", True),),
@@ -146,10 +181,41 @@ def test_documents_are_tables(alice: User, fraud: ModelVersion) -> None:
     assert 'title="0.91234567"' in page
     artifacts = panel(page, "artifacts")
     assert "MLmodel model description 1.3 kB hashed abababababababab…" in artifacts
-    assert "model.pkl model – listed –" in artifacts
-    assert "Dependencies scikit-learn==1.9.1" in artifacts
+    assert "model.pkl pickle model – listed –" in artifacts
     assert "Inputs income double" in artifacts
     assert not re.search(r"[{\[]['\"]", artifacts)  # no document as Python or JSON
+
+
+def test_packages_say_their_version_and_their_package_url(
+    alice: User, fraud: ModelVersion
+) -> None:
+    artifacts = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "artifacts")
+
+    assert "scikit-learn 1.9.1 pip pkg:pypi/scikit-learn@1.9.1" in artifacts
+    assert (
+        'numpy [fast] >=2 not pinned where os_name == "nt" pip pkg:pypi/numpy'
+        in artifacts
+    )
+    assert "-e . not pinned pip, to build –" in artifacts
+    assert "Dependencies" not in artifacts  # they are the packages
+
+
+def test_mlmodel_says_what_the_model_is_and_that_loading_it_runs_code(
+    alice: User, fraud: ModelVersion
+) -> None:
+    artifacts = panel(Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/"), "artifacts")
+
+    assert "MLmodel runs code when loaded Flavors sklearn 1.9.1, pickle" in artifacts
+    assert "1 Jan 2026, 00:00:00 UTC Size 1.3 kB" in artifacts
+
+
+def test_a_uri_of_artifacts_names_its_backend(alice: User, fraud: ModelVersion) -> None:
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    assert "2 files Amazon S3 s3://models/1/m-1/artifacts" in panel(page, "artifacts")
+    record = panel(page, "record")
+    assert "Source artifact URI models:/m-1 MLflow logged model" in record
+    assert "abfss://runs@acme.dfs.core.windows.net/r1 Azure Data Lake Storage" in record
 
 
 def test_a_metric_says_where_and_when_it_was_logged_and_whether_it_counts(

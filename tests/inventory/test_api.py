@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from accounts import tenancy
 from accounts.models import Organization, User
 from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel, Run, Source
 from inventory.records import FIELDS
 from tests.callers import Caller, calling
-from tests.rows import a_model, a_version, days
+from tests.rows import a_model, a_run, a_version, days
 
 LISTS = ("sources/", "registered-models/", "modelInventory/")
 
@@ -220,19 +221,72 @@ def test_an_entry_tells_who_told_it_what_and_what_could_not_be_read(
     ]
 
 
+def test_an_entry_tells_what_stores_the_files(
+    alices: Caller, credit: RegisteredModel
+) -> None:
+    a_version(credit, 1)
+    a_version(credit, 2, source_artifact_uri="models:/m-1")
+    a_version(credit, 3, source_artifact_uri="models:/m-1", artifact_root="gs://b/1")
+
+    asked = {"fields": "artifact_backend,artifact_root", "ordering": "version_number"}
+
+    assert alices.results("modelInventory/", **asked) == [
+        {"artifact_backend": "", "artifact_root": ""},
+        {"artifact_backend": "MLflow logged model", "artifact_root": ""},
+        {"artifact_backend": "Google Cloud Storage", "artifact_root": "gs://b/1"},
+    ]
+
+
+def test_documents_come_as_they_are_stored(
+    alices: Caller, credit: RegisteredModel
+) -> None:
+    documents = {
+        "mlmodel": {"flavors": {"sklearn": {"version": "1.5.2"}}, "unsafe": True},
+        "runtime_environment": {
+            "files": ["conda.yaml"],
+            "packages": [{"manager": "conda", "told": "x[y]"}],
+        },
+        "artifact_manifest": [
+            {
+                "path": "model.pkl",
+                "size": None,
+                "type": "model",
+                "state": "not_asked",
+                "unsafe": True,
+                "format": "pickle",
+            }
+        ],
+        "dataset_inputs": [
+            {
+                "name": "loans",
+                "digest": "d1",
+                "context": "training",
+                "source_type": "s3",
+                "source": '{"uri": "s3://b/x"}',
+            }
+        ],
+    }
+    found = a_version(credit, **documents)
+
+    _, entry = alices.get(f"modelInventory/{found.pk}/")
+
+    assert {name: entry[name] for name in documents} == documents
+
+
+def test_the_schema_says_what_documents_hold(alices: Caller) -> None:
+    schema = yaml.safe_load(alices.client.get("/api/schema/").content)
+
+    parts = schema["components"]["schemas"]
+    entry = parts["Version"]["properties"]
+    assert "/Environment" in str(entry["runtime_environment"])
+    assert entry["artifact_manifest"]["items"]["$ref"].endswith("/ManifestRow")
+    assert "purl" in parts["Package"]["properties"]
+    assert "step" in parts["MetricPoint"]["properties"]
+
+
 @pytest.fixture
 def run(version: ModelVersion) -> Run:
-    found = Run.objects.create(
-        source=version.source,
-        run_id="r1",
-        lifecycle_stage="active",
-        unusable_metrics={"loss": "NaN"},
-        metric_points={
-            "auc": {"step": 7, "at": "2026-01-01T00:00:00Z"},
-            "loss": {"step": 8},
-        },
-        fingerprint="r",
-    )
+    found = a_run(version.source)
     ModelVersion.objects.filter(pk=version.pk).update(run=found)
     return found
 
@@ -400,9 +454,7 @@ def test_a_list_of_sixty_costs_no_more_than_one_of_three(
     def add(first: int, last: int) -> None:
         for number in range(first, last):
             Source.objects.create(name=f"source {number}")
-            run = Run.objects.create(
-                source=source, run_id=str(number), lifecycle_stage="", fingerprint="r"
-            )
+            run = a_run(source, str(number))
             a_version(a_model(source, f"model {number}"), run=run)
 
     add(0, 3)

@@ -22,6 +22,7 @@ from tests.conftest import signed_in
 from tests.rows import (
     a_gap,
     a_model,
+    a_run,
     a_server,
     a_sync,
     a_version,
@@ -87,6 +88,60 @@ READ = (
 )
 
 
+DOCUMENTS = {
+    "artifact_manifest": [
+        {"path": "MLmodel", "size": 812, "type": "other", "state": "hashed", "sha256": "0a"},
+        {
+            "path": "model.pkl",
+            "size": None,
+            "type": "model",
+            "state": "unavailable",
+            "reason": "The server answered 500.",
+            "unsafe": True,
+            "format": "pickle",
+        },
+    ],
+    "evidence_files": [{"path": "MLmodel", "kind": "signature", "state": "hashed"}],
+    "runtime_environment": {
+        "files": ["conda.yaml"],
+        "python": "3.11.7",
+        "image": "sha256:0a",
+        "dependencies": ["risk @ git+https://h/risk"],
+        "conda_dependencies": ["python=3.11"],
+        "build_dependencies": ["pip"],
+        "packages": [
+            {
+                "manager": "pip",
+                "scope": "build",
+                "name": "risk",
+                "told": "risk @ git+https://h/risk",
+                "version": "1",
+                "specifier": "==1",
+                "extras": ["fast"],
+                "marker": "os_name == 'nt'",
+                "purl": "pkg:generic/risk",
+            }
+        ],
+    },
+    "mlmodel": {
+        "flavors": {
+            "sklearn": {"version": "1", "loader": "m", "serialization": "pickle"}
+        },
+        "python": "3.11.7",
+        "mlflow_version": "3.17.2",
+        "logged_at": "2026-01-01T00:00:00Z",
+        "model_size_bytes": "large",
+        "model_uuid": "0a",
+        "model_id": "m-1",
+        "serialization": ["pickle"],
+        "unsafe": True,
+    },
+    "dataset_inputs": [
+        {"name": "", "digest": "", "context": "", "source_type": "", "source": ""}
+    ],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("path", [*(f"{prefix}/" for prefix in LISTS), *READ])
 def test_what_is_told_is_what_the_schema_describes(
     path: str, alices: Caller, in_acme: tenancy.Acting, source: Source
@@ -97,7 +152,8 @@ def test_what_is_told_is_what_the_schema_describes(
         governance={"code_dirty": True, "jurisdictions": ["EU"]},
         provenance={"owner": {"source": "run tag", "key": "owner"}},
         others={"owner": [["eve", {"source": "run info"}]]},
-        artifact_manifest=[{"path": "MLmodel", "size": 812}],
+        **DOCUMENTS,
+        run=a_run(source),
         incomplete={"run": "It was deleted."},
     )
     an_evaluation(version, results={"VW-INV-001": {"verdict": "fail", "version": 1}})

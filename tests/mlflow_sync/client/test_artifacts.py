@@ -324,9 +324,56 @@ class TestBounds:
             }
         )
         found = store.fetch(httpserver)
-        assert len(found.files) == 1001
+        assert len(found.files) == 1000
         assert store.asked == ["", "more"]
-        assert found.failures == {"": "The listing was stopped after 1,001 files."}
+        assert found.failures == {"": "The listing was stopped after 1,000 files."}
+
+    def test_a_folder_of_many_files_is_cut_and_what_is_read_is_not_cut_off(
+        self, httpserver: HTTPServer
+    ) -> None:
+        store = Store(
+            {"": [*(file(f"{n:05}.bin") for n in range(10_000)), file("MLmodel")]}
+        )
+        found = store.fetch(httpserver)
+        assert len(found.files) == 1000
+        assert store.read == ["MLmodel"]
+        assert found.failures == {"": "The listing was stopped after 1,000 files."}
+
+    def test_a_listing_that_ends_at_the_bound_is_whole(
+        self, httpserver: HTTPServer
+    ) -> None:
+        store = Store({"": [folder("a")], "a": [file(f"a/{n}") for n in range(1000)]})
+        found = store.fetch(httpserver)
+        assert (len(found.files), found.failures) == (1000, {})
+
+    def test_a_path_without_end_is_left_out_and_told_in_short(
+        self, httpserver: HTTPServer
+    ) -> None:
+        store = Store({"": [file("x" * 100_000), file("MLmodel")]})
+        found = store.fetch(httpserver)
+        assert paths(found) == ["MLmodel"]
+        assert found.failures == {
+            "x" * 4096 + "…": "The path is longer than 4,096 characters."
+        }
+
+    @pytest.mark.parametrize("size", ["9" * 5000, "٣", [4], True, 1e3])
+    def test_a_size_that_is_none_is_unknown(
+        self, httpserver: HTTPServer, size: Any
+    ) -> None:
+        store = Store({"": [file("weights.bin", size)]})
+        assert [each.size for each in store.fetch(httpserver).files] == [None]
+
+    @pytest.mark.parametrize(
+        "files", ["abc", {"path": "MLmodel"}, ["MLmodel"], [None], 7]
+    )
+    def test_what_is_no_list_of_files_is_told_so(
+        self, httpserver: HTTPServer, files: Any
+    ) -> None:
+        found = Store({"": files}).fetch(httpserver)
+        assert found.files == ()
+        assert found.failures == {
+            "": "The tracking server's list of files is not as MLflow makes them."
+        }
 
     def test_a_folder_within_itself_ends(self, httpserver: HTTPServer) -> None:
         class Endless(dict[str, Any]):
