@@ -120,8 +120,8 @@ class FileReading:
         """Begin with the first byte, unless that was done again and again."""
         if self.bookmark.begun == MOST_BEGINNINGS:
             raise FileRefused(
-                f"It was begun {MOST_BEGINNINGS} times and never read to its end, and "
-                "the server does not go on in the middle of it."
+                f"It was begun {MOST_BEGINNINGS} times, and each time the connection, or "
+                "the worker, ended before the file did."
             )
         if digest.size:
             digest.restart()

@@ -228,22 +228,12 @@ class Hashing:
         try:
             found = self._confirmed(_wanted(version, row, limit=self._limit), row)
         except (FileRefused, SandboxError) as error:
-            return self._in_vain(str(error))
-        except SyncError as error:
-            if error.kind not in ABOUT_FILES:
-                raise
-            if error.kind in _FAILED:
-                self._identify()
-                self._failed_in_row += 1
-            return self._in_vain(str(error))
+            self.failed = True
+            return file_results.in_vain(str(error))
         if found is None:
             return None
         self._failed_in_row = 0
         return file_results.of_reading(sha256=found.sha256, size=found.size)
-
-    def _in_vain(self, reason: str) -> Result:
-        self.failed = True
-        return file_results.in_vain(reason)
 
     def _confirmed(self, file: WantedFile, row: ManifestRow) -> Inspection | None:
         """Read a file, and once more if it is another than it was, to be certain of it."""
@@ -259,10 +249,18 @@ class Hashing:
         return None
 
     def _inspect(self, file: WantedFile, bookmark: Bookmark) -> Inspection | None:
+        """Read a file in the thread. Raises FileRefused for what is said of it alone."""
         reading = FileReading(file, self._sandbox, bookmark=bookmark, stop=self._stop)
         self._reading, self._saved_state = reading, bookmark.state
         try:
             found = self._readers.result(self._readers.submit(reading.read))
+        except SyncError as error:
+            if error.kind not in ABOUT_FILES:
+                raise
+            if error.kind in _FAILED:
+                self._identify()
+                self._failed_in_row += 1
+            raise FileRefused(str(error)) from None
         finally:
             self._reading = None
         if found is None:
