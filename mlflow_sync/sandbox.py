@@ -104,8 +104,8 @@ class Sandbox:
             line = self._ask(path, _STREAMED, deadline)
             told = state.encode()
             line.sendall(_LENGTH.pack(len(told)) + told)
-            accepted = self._json(line, deadline)
-        digest = Digest(self, line, size=accepted["size"])
+            accepted = int(self._json(line, deadline)["size"])
+        digest = Digest(self, line, size=accepted)
         try:
             yield digest
         finally:
@@ -122,7 +122,7 @@ class Sandbox:
             raise SandboxError(
                 f"Reading it took more than {self._timeout:g} seconds."
             ) from None
-        except (OSError, EOFError, ValueError, TypeError):
+        except (OSError, EOFError, ValueError, TypeError, KeyError):
             self.close()
             raise SandboxError("Reading it broke the sandbox.") from None
         except SandboxError:
