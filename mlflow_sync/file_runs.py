@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import JSONObject
 from django.utils.timezone import now
 
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory.models import ModelVersion
+from inventory.records import Stage
 from mlflow_sync import queueing
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.models import SyncRun, TrackingServer
@@ -31,6 +32,26 @@ NO_SERVER = (
 )
 NO_FILES = "No files of this version are known: the next sync lists them."
 SWITCHED_OFF = "{server} is set to hash no files."
+
+
+def file_counts() -> Subquery:
+    """Return how many files of a server's versions in production are in which state.
+
+    For annotating servers; the numbers are summed from columns, and no manifest is read.
+    """
+    counts = {
+        name: Sum(f"files_{name}")
+        for name in ("hashed", "waiting", "too_large", "changed")
+    }
+    versions = ModelVersion.objects.present().filter(
+        source=OuterRef("source"), lifecycle_stage=Stage.PRODUCTION
+    )
+    return Subquery(
+        versions.order_by()
+        .values("source")
+        .annotate(told=JSONObject(**counts))
+        .values("told")
+    )
 
 
 def due(server: TrackingServer, *, at: datetime) -> QuerySet[ModelVersion]:
@@ -54,20 +75,27 @@ def verify_files(
     something else is read of the server, unless that is other files.
     """
     require(Permission.SYNC)
-    server = (
-        TrackingServer.objects.filter(source=version.source_id, removed_at=None)
-        .select_related("source")
-        .first()
-    )
-    if server is None:
-        raise ValidationError(NO_SERVER)
-    if version.is_absent:
-        raise ValidationError("MLflow no longer tells this version.")
-    if not version.artifact_manifest:
-        raise ValidationError(NO_FILES)
+    if refused := why_not(version):
+        raise ValidationError(refused)
+    server = _servers_of(version).get()
     return queueing.request_files(
         server, trigger=trigger, version=version, enqueue=enqueue
     )
+
+
+def why_not(version: ModelVersion) -> str:
+    """Say why a version's files cannot be read, "" if they can. Costs a query."""
+    if version.is_absent:
+        return "MLflow no longer tells this version."
+    if not version.artifact_manifest:
+        return NO_FILES
+    return "" if _servers_of(version).exists() else NO_SERVER
+
+
+def _servers_of(version: ModelVersion) -> QuerySet[TrackingServer]:
+    return TrackingServer.objects.filter(
+        source=version.source_id, removed_at=None
+    ).select_related("source")
 
 
 def read_due_files(

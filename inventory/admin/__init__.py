@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from inventory.admin.models import RegisteredModelAdmin
-from inventory.admin.versions import ModelVersionAdmin
+from inventory.admin.versions import Act, ModelVersionAdmin
 
-__all__ = ("ModelVersionAdmin", "RegisteredModelAdmin")
+__all__ = ("Act", "ModelVersionAdmin", "RegisteredModelAdmin")

@@ -13,7 +13,7 @@ from mlflow_sync.models import SyncRun, TrackingServer
 
 
 def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
-    """Annotate servers with their latest run and the number of their present models.
+    """Annotate servers with their latest sync and the number of their present models.
 
     `read_at` is when the latest sync began that could read the registry.
     """
@@ -22,7 +22,7 @@ def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
     models = RegisteredModel.objects.present().filter(source=OuterRef("source"))
     return servers.annotate(
         read_at=Subquery(runs.whole().values("started_at")[:1]),
-        last_run=Subquery(runs.values(told=told)[:1]),
+        last_run=Subquery(runs.of_registry().values(told=told)[:1]),
         models_count=Subquery(
             models.order_by()
             .values("source")

@@ -28,6 +28,7 @@ from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import SYNC_SETTINGS, ServerForm
 from mlflow_sync.admin.rows import last_run, with_runs
 from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.file_runs import file_counts
 from mlflow_sync.models import SyncRun, TrackingServer
 
 RUNS_SHOWN = 8
@@ -328,12 +329,15 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         return TemplateResponse(request, "mlflow_sync/server_remove.html", context)
 
     def _about(self, request: HttpRequest, server: Any) -> dict[str, Any]:
-        """Costs one query: the latest runs."""
+        """Costs two queries: the latest runs, and the counts of files."""
         runs = list(SyncRun.objects.filter(server=server)[:RUNS_SHOWN])
         for run in runs:
             run.server = server
         return {
             "server": server,
+            "files": TrackingServer.objects.filter(pk=server.pk).values_list(
+                file_counts(), flat=True
+            )[0],
             "runs": runs,
             "doubted": next((run for run in runs[:1] if run.is_doubted), None),
             "crumbs": self.crumbs(server),
