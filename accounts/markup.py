@@ -135,7 +135,7 @@ def visible(text: str) -> SafeString:
 def _sign(sign: str) -> SafeString | str:
     if sign.isprintable():
         return sign
-    return format_html('<span class="vw-sign">U+{:04X}</span>', ord(sign))
+    return format_html('<span class="vw-sign">U+{}</span>', f"{ord(sign):04X}")
 
 
 def value(told: Any) -> SafeString:

@@ -279,7 +279,7 @@ def _environment(
     )
     of_pip = (requirements.get("pip"), conda.get("pip"), python_env.get("pip"))
     pythons = (facts.get(name, {}).get("python") for name in _PYTHON_TOLD_BY)
-    pip = next(filter(None, of_pip), [])
+    pip: list[str] = next(filter(None, of_pip), [])
     of_conda, build = conda.get("conda") or [], python_env.get("build") or []
     environment = {
         "files": files,

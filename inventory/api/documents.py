@@ -139,7 +139,9 @@ class DatasetInputSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     digest = serializers.CharField()
-    context = serializers.CharField(help_text="The input's tag mlflow.data.context.")
+    context = serializers.CharField(  # type: ignore[assignment]  # not Field.context
+        help_text="The input's tag mlflow.data.context."
+    )
     source_type = serializers.CharField()
     source = serializers.CharField(  # type: ignore[assignment]  # not Field.source
         help_text="Mostly JSON of MLflow's, without credentials."

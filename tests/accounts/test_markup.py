@@ -128,3 +128,11 @@ def test_everything_is_escaped(told: object) -> None:
 )
 def test_differences_are_told_key_by_key(old: Any, new: Any, told: Any) -> None:
     assert list(differences(old, new)) == told
+
+
+def test_signs_that_are_not_to_be_seen_are_shown_as_their_numbers() -> None:
+    assert markup.visible("Müller 🙂.md") == "Müller 🙂.md"
+    assert markup.visible("<b>") == "&lt;b&gt;"
+    assert markup.visible("a\u202e<\n") == (
+        'a<span class="vw-sign">U+202E</span>&lt;<span class="vw-sign">U+000A</span>'
+    )
