@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 _BOOKKEEPING = frozenset({"organization", "fingerprint", "changed_at", "known_fields"})
+# Of what a list names: when somebody last looked at it, which is no change of it.
+LOOKED_AT = frozenset({"verified_at", "asked_at"})
 _EVENTS = {"+": "First seen", "~": "Changed", "-": "Removed"}
 
 
@@ -98,6 +100,8 @@ def _keyed(value: Any) -> Any:
     if not name or not all(isinstance(item, dict) for item in value):
         return value
     return {
-        str(item.get(name)): {key: told for key, told in item.items() if key != name}
+        str(item.get(name)): {
+            key: told for key, told in item.items() if key not in {name} | LOOKED_AT
+        }
         for item in value
     }

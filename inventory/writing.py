@@ -82,15 +82,19 @@ def write(
             new.append(row)
         else:
             changed.append(row)
+        files = _files(row)
         for name in fields:
             setattr(row, name, plain(getattr(record, name)))
         for name, value in more.items():
             setattr(row, name, value)
-        if isinstance(row, ModelVersion):
-            row.known_fields = known_fields(row)
         if was_absent:
             row.absent_since = None  # type: ignore[attr-defined]  # of Perishable
             report.returned.append(str(row))
+        if isinstance(row, ModelVersion):
+            row.known_fields = known_fields(row)
+            row.count_files()
+            if _files(row) != files:
+                row.files_due_at = at if all(_files(row)) else None
         row.redactions = plain(record.redactions)
         row.fingerprint, row.changed_at = record.fingerprint, at
         report.written.append(record.fingerprint)
@@ -102,6 +106,13 @@ def write(
     report.created, report.updated = len(new), len(changed)
     report.new = [str(row) for row in new]
     return report
+
+
+def _files(row: Ingested) -> tuple[Any, ...]:
+    """Return what decides whether a job has to look at the files of a version."""
+    if not isinstance(row, ModelVersion):
+        return ()
+    return row.is_in_production, row.artifact_manifest
 
 
 def _update(model: type[Row], rows: list[Row]) -> None:

@@ -10,12 +10,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Protocol, Self
 
+from inventory.manifest import ManifestRow, State, with_states
 from inventory.records import Redaction, Section, is_known
+from mlflow_sync import manifests
 from mlflow_sync.dependencies import packages
 from mlflow_sync.exceptions import SandboxError
 from mlflow_sync.file_kinds import (
@@ -38,15 +39,6 @@ _OF_FLAVORS = ("version", "loader", "serialization")
 _PYTHON_TOLD_BY = ("python_env.yaml", MLMODEL, "conda.yaml")  # the best first
 
 
-class State(StrEnum):
-    """What we know of the content of a file."""
-
-    HASHED = "hashed"
-    TOO_LARGE = "too_large"
-    UNAVAILABLE = "unavailable"
-    NOT_ASKED = "not_asked"
-
-
 class ArtifactColumns(Protocol):
     """A stored version, as far as its files go."""
 
@@ -66,11 +58,10 @@ class ArtifactColumns(Protocol):
 class ReadArtifacts:
     """The files of a version; every value can be stored as JSON.
 
-    A row of `manifest` has path, size (bytes), type and state, and sha256 where the
-    state is hashed, or reason where the file is unavailable; `unsafe` and format where
-    loading the file runs code of its own, as far as names and MLmodel tell. One of
-    `evidence_files` has path, kind, state and sha256. `incomplete` says what could not
-    be listed or read.
+    The rows of `manifest` are those of `inventory.manifest`. One of `evidence_files`
+    has path, kind, state and sha256. `incomplete` says what could not be listed or read.
+    `fingerprint` is of what the listing told: files that were read besides, or later,
+    leave it as it is.
     """
 
     manifest: tuple[Mapping[str, Any], ...] = ()
@@ -110,6 +101,21 @@ class ReadArtifacts:
             },
             fingerprint=row.artifacts_fingerprint,
         )
+
+    def joined(
+        self, known: Sequence[ManifestRow], *, at: datetime, is_settled: bool
+    ) -> tuple[Self, list[manifests.Finding]]:
+        """Return this listing with what was known of its files, and what is other now."""
+        manifest, findings = manifests.listed(
+            self.manifest,
+            known,
+            at=at,
+            is_whole=Section.ARTIFACTS not in self.incomplete,
+            is_settled=is_settled,
+        )
+        evidence = with_states(self.evidence_files, manifest)
+        joined = replace(self, manifest=tuple(manifest), evidence_files=tuple(evidence))
+        return joined, findings
 
     @property
     def model_card(self) -> str:

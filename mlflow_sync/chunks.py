@@ -32,6 +32,7 @@ from mlflow_sync.artifacts import ReadArtifacts
 from mlflow_sync.comparison import Comparison, Key, Stored, key_of, of_files
 from mlflow_sync.exceptions import NormalizationError
 from mlflow_sync.files import FileReader
+from mlflow_sync.manifests import Finding
 from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize import normalize_version
 from mlflow_sync.normalize_text import clean_text, clean_uri, utc
@@ -60,6 +61,7 @@ class VersionChunk:
     _changed: dict[Key, VersionSnapshot] = field(default_factory=dict)
     _artifacts: dict[Key, ReadArtifacts] = field(default_factory=dict)
     _reread: set[Key] = field(default_factory=set)
+    _found: list[tuple[ModelVersion, list[Finding]]] = field(default_factory=list)
 
     def compare(self) -> None:
         """Find what changed. Costs four queries, whatever the size of the page."""
@@ -160,7 +162,7 @@ class VersionChunk:
         for key, version in self._changed.items():
             row = store.meant(rows.get(key, ()), utc(version.creation_timestamp))
             try:
-                record = self._normalize(key, version, row, last_known)
+                record = self._normalize(key, version, row, last_known, at)
             except NormalizationError as error:
                 self._fail(version, Section.VERSION, str(error))
                 continue
@@ -178,6 +180,10 @@ class VersionChunk:
         report.unchanged += self.unchanged
         SyncFailure.objects.bulk_create(self.failures)
         self._audit(report)
+        for row, findings in self._found:
+            if row.changed_at == at:  # and not as it was, to what MLflow told then
+                for finding in findings:
+                    audit.record(finding.action, row, changes=finding.changes())
         return report
 
     def _changed_rows(self) -> dict[Key, list[ModelVersion]]:
@@ -204,18 +210,26 @@ class VersionChunk:
         version: VersionSnapshot,
         row: ModelVersion | None,
         last_known: Mapping[str, RunRecord],
+        at: datetime,
     ) -> VersionRecord:
         incomplete = self.known.incomplete(version)
         artifacts = self._artifacts.get(key)
+        known = None
         if row is not None and row.artifacts_fingerprint:
             known = ReadArtifacts.of_columns(row)
-            if artifacts is None:
-                artifacts = known
-            elif Section.ARTIFACTS in artifacts.incomplete and not artifacts.manifest:
-                # Nothing could be listed: what is known of the files stays.
-                artifacts = replace(
-                    known, incomplete={**known.incomplete, **artifacts.incomplete}
-                )
+        if artifacts is None:
+            artifacts = known
+        elif (
+            known
+            and Section.ARTIFACTS in artifacts.incomplete
+            and not artifacts.manifest
+        ):
+            # Nothing could be listed: what is known of the files stays.
+            artifacts = replace(
+                known, incomplete={**known.incomplete, **artifacts.incomplete}
+            )
+        else:
+            artifacts = self._joined(artifacts, known, version, row, at)
         if artifacts is not None:
             incomplete |= artifacts.incomplete
         return normalize_version(
@@ -227,6 +241,27 @@ class VersionChunk:
             vocabulary=self.known.vocabulary,
             incomplete=incomplete,
         )
+
+    def _joined(
+        self,
+        artifacts: ReadArtifacts,
+        known: ReadArtifacts | None,
+        version: VersionSnapshot,
+        row: ModelVersion | None,
+        at: datetime,
+    ) -> ReadArtifacts:
+        """Keep what was read of the files before, if they are those of the same place."""
+        is_known = row is not None and row.source_artifact_uri == clean_uri(
+            version.source
+        )
+        joined, findings = artifacts.joined(
+            known.manifest if known and is_known else (),
+            at=at,
+            is_settled=row is None or row.training_status not in UNDER_WAY,
+        )
+        if row is not None and findings:
+            self._found.append((row, findings))
+        return joined
 
     def _store_runs(self, at: datetime) -> dict[str, int]:
         """Write new and changed runs; return the keys of all stored ones."""

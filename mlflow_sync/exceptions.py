@@ -98,5 +98,9 @@ class SandboxError(Exception):
     """A file could not be read in the sandbox. The message says why, not what it held."""
 
 
+class FileRefused(Exception):
+    """A file is not what was listed, or cannot be read whole. The message says why."""
+
+
 class SyncAlreadyActive(Exception):
     """Another sync of the server is queued or running. The message is for people."""

@@ -11,11 +11,13 @@ from django.db import IntegrityError, transaction
 from django_q.tasks import async_task
 
 from accounts import audit, tenancy
+from accounts.models import User
 from accounts.permissions import require
 from accounts.roles import Permission
+from inventory.models import ModelVersion
 from mlflow_sync import lease
 from mlflow_sync.exceptions import SyncAlreadyActive
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SyncRun, SyncRunQuerySet, TrackingServer
 
 
 def request_sync(
@@ -32,30 +34,22 @@ def request_sync(
 
     With `targets`, names of models, only these are read, and nothing is looked for
     that may be gone. Raises SyncAlreadyActive when one is queued or running; one whose
-    worker died is taken up again first.
+    worker died is taken up again first. A run that only reads files gives way.
     """
     require(Permission.SYNC)
     revive(server)
-    acting = tenancy.current()
+    _make_way(SyncRun.objects.of_files().filter(server=server))
     run = SyncRun(
         server=server,
         trigger=trigger,
-        requested_by=acting.actor if acting else None,
+        requested_by=_actor(),
         reach=SyncRun.Reach.MODELS if targets else SyncRun.Reach.REGISTRY,
         targets=list(targets),
         is_full=is_full,
         with_artifacts=with_artifacts and server.read_artifacts,
         accepted_absence=accepted_absence,
     )
-    try:
-        with transaction.atomic():
-            run.save()
-    except IntegrityError as error:
-        active = SyncRun.objects.active().filter(server=server).first()
-        state = active.get_status_display().lower() if active else "active"
-        raise SyncAlreadyActive(
-            f"A sync of {server} is {state} already; it was not started twice."
-        ) from error
+    _save(run)
     changes: dict[str, Any] = {"trigger": trigger, "full": is_full}
     if targets:
         changes["models"] = list(targets)
@@ -65,6 +59,83 @@ def request_sync(
     if enqueue:
         enqueue_sync(run)
     return run
+
+
+def request_files(
+    server: TrackingServer,
+    *,
+    trigger: SyncRun.Trigger,
+    version: ModelVersion | None = None,
+    enqueue: bool = True,
+) -> SyncRun:
+    """Queue a run that reads files for their digests: what is due, or all of a version.
+
+    It goes on where the last one was. Raises SyncAlreadyActive as `request_sync` does;
+    only what is due gives way, to one version.
+    """
+    require(Permission.SYNC)
+    revive(server)
+    of_files = SyncRun.objects.of_files().filter(server=server)
+    if version:
+        _make_way(of_files.filter(version=None))
+    last = of_files.finished().first()
+    run = SyncRun(
+        server=server,
+        trigger=trigger,
+        requested_by=_actor(),
+        reach=SyncRun.Reach.FILES,
+        version=version,
+    )
+    if last and version is None:
+        run.place = last.place
+        if last.error_kind == SyncRun.GAVE_WAY and last.version_id:
+            # Somebody asked for it, and still waits.
+            run.version_id, run.requested_by = last.version_id, last.requested_by
+            run.trigger = last.trigger
+            run.place["since"] = last.place.get("since") or last.queued_at.isoformat()
+        else:
+            run.place.pop("since", None)
+    _save(run)
+    changes: dict[str, Any] = {
+        "trigger": run.trigger,
+        "files": str(run.version or "due"),
+    }
+    audit.record("sync.requested", run, changes=changes)
+    if enqueue:
+        enqueue_sync(run)
+    return run
+
+
+def _make_way(runs: SyncRunQuerySet) -> None:
+    """End what only reads files: it goes on by itself, where it was."""
+    for run in (
+        runs.active().select_for_update(of=["self"]).select_related("server__source")
+    ):
+        lease.close(
+            run,
+            SyncRun.Status.CANCELLED,
+            error="It made way for something more urgent, and goes on afterwards.",
+            kind=SyncRun.GAVE_WAY,
+        )
+
+
+def _actor() -> User | None:
+    acting = tenancy.current()
+    return acting.actor if acting else None
+
+
+def _save(run: SyncRun) -> None:
+    """Insert a run, unless the server has an active one."""
+    server = run.server
+    try:
+        with transaction.atomic():
+            run.save()
+    except IntegrityError as error:
+        active = SyncRun.objects.active().filter(server=server).first()
+        state = active.get_status_display().lower() if active else "active"
+        raise SyncAlreadyActive(
+            f"A sync of {server} is {state} already; it was not started twice."
+        ) from error
 
 
 def confirm_absence(

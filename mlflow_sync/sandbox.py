@@ -27,7 +27,10 @@ TIMEOUT = 10.0  # seconds for one file, or one chunk of a file that is only hash
 MAX_CHUNK = 2**20  # bytes; a larger one is handed over in parts
 MAX_ANSWER = 8 * 2**20  # bytes
 _LENGTH = struct.Struct(">I")
-_STREAMED = 2**32 - 1  # instead of the length of a content: chunks follow
+# Instead of the length of a content, and of a chunk.
+_STREAMED = 2**32 - 1
+_TELL_STATE = 2**32 - 2
+_RESTART = 2**32 - 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,25 +86,31 @@ class Sandbox:
 
         The time-out is for each chunk and for the answer, not for waiting for chunks:
         that is in the hands of who makes them. What making one raises goes on as it is.
-        Either way the child, which waits for the rest, is given up and replaced. Raises
-        SandboxError as `inspect` does.
+        Raises SandboxError as `inspect` does.
+        """
+        with self.digest(path) as digest:
+            for chunk in chunks:
+                digest.update(chunk)
+            return digest.finish()
+
+    @contextmanager
+    def digest(self, path: str, *, state: str = "") -> Iterator[Digest]:
+        """Begin to hash a file, or go on where `state` of another digest was told.
+
+        Left without `finish`, the child, which waits for the rest, is given up and
+        replaced.
         """
         with self._guarded() as deadline:
             line = self._ask(path, _STREAMED, deadline)
+            told = state.encode()
+            line.sendall(_LENGTH.pack(len(told)) + told)
+            accepted = int(self._json(line, deadline)["size"])
+        digest = Digest(self, line, size=accepted)
         try:
-            for chunk in chunks:
-                for part in _parts(chunk):
-                    with self._guarded() as deadline:
-                        self._wait(line, deadline)
-                        line.sendall(_LENGTH.pack(len(part)))
-                        line.sendall(part)
-        except BaseException:
-            self.close()
-            raise
-        with self._guarded() as deadline:
-            self._wait(line, deadline)
-            line.sendall(_LENGTH.pack(0))
-            return self._answer(line, deadline)
+            yield digest
+        finally:
+            if not digest.is_finished:
+                self.close()
 
     @contextmanager
     def _guarded(self) -> Iterator[float]:
@@ -113,7 +122,7 @@ class Sandbox:
             raise SandboxError(
                 f"Reading it took more than {self._timeout:g} seconds."
             ) from None
-        except (OSError, EOFError, ValueError, TypeError):
+        except (OSError, EOFError, ValueError, TypeError, KeyError):
             self.close()
             raise SandboxError("Reading it broke the sandbox.") from None
         except SandboxError:
@@ -152,11 +161,14 @@ class Sandbox:
         return line
 
     def _answer(self, line: socket.socket, deadline: float) -> Inspection:
+        return Inspection(**self._json(line, deadline))
+
+    def _json(self, line: socket.socket, deadline: float) -> Any:
         (length,) = _LENGTH.unpack(self._receive(line, _LENGTH.size, deadline))
         if length > MAX_ANSWER:
             raise SandboxError("Reading it gave more than can be kept.")
         text = self._receive(line, length, deadline)
-        return Inspection(**json.loads(text, parse_constant=lambda _: None))
+        return json.loads(text, parse_constant=lambda _: None)
 
     @staticmethod
     def _wait(line: socket.socket, deadline: float) -> None:
@@ -175,6 +187,50 @@ class Sandbox:
                 raise EOFError
             received += chunk
         return bytes(received)
+
+
+class Digest:
+    """A file that is being hashed. `size` is how much of it is: 0 where a state that
+    was handed in is none that this child can go on from.
+    """
+
+    def __init__(self, sandbox: Sandbox, line: socket.socket, *, size: int) -> None:
+        self.size = size
+        self.is_finished = False
+        self._sandbox = sandbox
+        self._line = line
+
+    def update(self, chunk: bytes) -> None:
+        for part in _parts(chunk):
+            with self._speaking():
+                self._line.sendall(_LENGTH.pack(len(part)))
+                self._line.sendall(part)
+        self.size += len(chunk)
+
+    def restart(self) -> None:
+        """Forget what was hashed: the file begins anew."""
+        with self._speaking():
+            self._line.sendall(_LENGTH.pack(_RESTART))
+        self.size = 0
+
+    def state(self) -> str:
+        """Return what another digest can go on from, "" where none could."""
+        with self._speaking() as deadline:
+            self._line.sendall(_LENGTH.pack(_TELL_STATE))
+            return str(self._sandbox._json(self._line, deadline)["state"])
+
+    def finish(self) -> Inspection:
+        with self._speaking() as deadline:
+            self._line.sendall(_LENGTH.pack(0))
+            found = self._sandbox._answer(self._line, deadline)
+        self.is_finished = True
+        return found
+
+    @contextmanager
+    def _speaking(self) -> Iterator[float]:
+        with self._sandbox._guarded() as deadline:
+            self._sandbox._wait(self._line, deadline)
+            yield deadline
 
 
 def _parts(chunk: bytes) -> Iterator[memoryview]:

@@ -1,11 +1,14 @@
 """The program that runs in the sandbox: it hashes and parses files, one after the other.
 
 Started by `sandbox.Sandbox` as a script of its own, without environment and without our
-packages; it imports the standard library and PyYAML. It limits itself before the first
-byte arrives. A request on standard input is two lengths (name, content) and both; where
-the length of the content is STREAMED, chunks follow, each after its length, and a length
-of 0 ends them. The answer on standard output is a length and a JSON object: sha256, size,
-facts, problem. A file that comes in chunks is hashed and never held.
+packages; it imports the standard library, PyYAML and rehashes. It limits itself before the
+first byte arrives. A request on standard input is two lengths (name, content) and both.
+The answer on standard output is a length and a JSON object: sha256, size, facts, problem.
+
+Where the length of the content is STREAMED, the file comes in chunks, and is hashed and
+never held. A length and a state to go on from come first, and are answered by the size
+that is hashed already; then chunks, each after its length, of which 0 ends them,
+TELL_STATE is answered by a state, and RESTART begins the file anew.
 """
 
 from __future__ import annotations
@@ -18,15 +21,26 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any, BinaryIO
 
 import yaml
+
+try:
+    import rehashes
+except ImportError:  # it is built for Linux; elsewhere each slice begins a file anew
+    rehashes = None  # type: ignore[assignment]  # no module
 
 MEMORY = 256 * 2**20  # bytes of address space
 CPU_SECONDS = 5  # for one file, or one chunk of a streamed one
 OPEN_FILES = 3  # those that are open already
 
+# A state is good for the very version that told it.
+MAKER = f"rehashes-{metadata.version('rehashes')}" if rehashes else ""
+
 STREAMED = 2**32 - 1
+TELL_STATE = 2**32 - 2
+RESTART = 2**32 - 3
 
 MAX_ALIASES = 20
 MAX_DEPTH = 50
@@ -59,7 +73,7 @@ def main() -> None:
         name = requests.read(name_length).decode()
         allow_cpu_seconds(CPU_SECONDS)
         if length == STREAMED:
-            write(answers, hash_chunks(requests))
+            hash_chunks(requests, answers)
         else:
             write(answers, inspect(name, requests.read(length)))
 
@@ -89,14 +103,52 @@ def write(answers: BinaryIO, answer: Facts) -> None:
     answers.flush()
 
 
-def hash_chunks(requests: BinaryIO) -> Facts:
-    """Return digest and size of a file that comes in chunks."""
-    digest, size = hashlib.sha256(), 0
+class Digest:
+    """A SHA-256 on its way, which can be told and gone on with by another child."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.hasher: Any = rehashes.PySha256() if MAKER else hashlib.sha256()
+
+    @classmethod
+    def of_state(cls, state: str) -> Digest:
+        """Return the digest that told its state, or one that begins anew."""
+        digest = cls()
+        maker, _, rest = state.partition(" ")
+        size, _, content = rest.partition(" ")
+        if maker and maker == MAKER:
+            digest.hasher = rehashes.PySha256.deserialize(bytes.fromhex(content))
+            digest.size = int(size)
+        return digest
+
+    def state(self) -> str:
+        if not MAKER:
+            return ""
+        return f"{MAKER} {self.size} {self.hasher.serialize().hex()}"
+
+    def update(self, content: bytes) -> None:
+        self.hasher.update(content)
+        self.size += len(content)
+
+    def answer(self) -> Facts:
+        found = self.hasher.finalize() if MAKER else self.hasher.hexdigest()
+        return {"sha256": found, "size": self.size, "facts": {}, "problem": ""}
+
+
+def hash_chunks(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer with digest and size of a file that comes in chunks."""
+    (length,) = struct.unpack(">I", requests.read(4))
+    digest = Digest.of_state(requests.read(length).decode())
+    write(answers, {"size": digest.size})
     while length := struct.unpack(">I", requests.read(4))[0]:
         allow_cpu_seconds(CPU_SECONDS)
-        digest.update(requests.read(length))
-        size += length
-    return {"sha256": digest.hexdigest(), "size": size, "facts": {}, "problem": ""}
+        if length == TELL_STATE:
+            write(answers, {"state": digest.state()})
+        elif length == RESTART:
+            digest = Digest()
+        else:
+            digest.update(requests.read(length))
+    write(answers, digest.answer())
 
 
 def inspect(name: str, content: bytes) -> Facts:

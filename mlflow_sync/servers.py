@@ -20,6 +20,7 @@ from accounts import audit
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory.models import Source
+from inventory.store_files import look_at_files_again
 from mlflow_sync import queueing, schedules
 from mlflow_sync.client import Client, Connection
 from mlflow_sync.exceptions import (
@@ -38,6 +39,7 @@ NAME_OF_REMOVED = (
     "A server of this name was removed, and its models are kept under it: save the "
     "settings of that server to bring it back, or choose another name."
 )
+OF_FILES = ("hash_files", "hash_limit", "rehash_days")
 SECRET_FIELDS = ("username", "password", "token", "headers")
 _AUDITED = (
     "url",
@@ -54,9 +56,7 @@ _AUDITED = (
     "request_budget",
     "vanish_percent",
     "vanish_always",
-    "hash_files",
-    "hash_limit",
-    "rehash_days",
+    *OF_FILES,
     *SCOPE_FIELDS,
     "find_unregistered",
 )
@@ -138,6 +138,10 @@ def save_server(
         secret.server = server
         secret.save()
         schedules.schedule_sync(server)
+        if not is_new and any(
+            before[name] != getattr(server, name) for name in OF_FILES
+        ):
+            look_at_files_again(server.source, at=now())
         if moved:
             queueing.end_syncs(
                 server, "The tracking server's URL was changed.", begun=True

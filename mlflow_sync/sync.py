@@ -25,23 +25,22 @@ from accounts.models import Organization
 from inventory import store
 from inventory.models import Source
 from inventory.records import Section
-from mlflow_sync import breaker, fetching, gone, lease, scoping, unregistered
+from mlflow_sync import fetching, gone, lease, scoping, slices, unregistered
 from mlflow_sync.chunks import VersionChunk, failure
-from mlflow_sync.client import AuthMethod, Connection, Identity, Pace
+from mlflow_sync.client import Connection, Identity, Pace
 from mlflow_sync.comparison import Comparison, key_of
-from mlflow_sync.exceptions import NormalizationError, SyncError
+from mlflow_sync.exceptions import NormalizationError
 from mlflow_sync.files import FileReader
 from mlflow_sync.fingerprints import normalizer_fingerprint
+from mlflow_sync.hashing import Hashing
 from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize import normalize_experiment
 from mlflow_sync.normalize_text import clean_text
 from mlflow_sync.placing import Placing
 from mlflow_sync.progress import Progress, Watcher
-from mlflow_sync.queueing import enqueue_sync
 from mlflow_sync.readers import Readers
 from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.scoping import Sieve
-from mlflow_sync.servers import connection_to
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,
@@ -52,16 +51,7 @@ from mlflow_sync.vocabulary import Vocabulary, default_vocabulary
 
 logger = logging.getLogger(__name__)
 
-SLICE = 240.0  # seconds of work after which a sync lets others have the worker
 AHEAD = 2  # parts whose runs are asked for while one is being stored
-INTERNAL = "An internal error stopped the sync; the log of the worker tells more."
-
-LABELS = {
-    AuthMethod.NONE: "No user name and no token",
-    AuthMethod.BASIC: "User name and password",
-    AuthMethod.TOKEN: "Bearer token",
-}
-IDENTITY_LENGTH = 200
 
 Snapshot = ModelSnapshot | ExperimentSnapshot
 Part = tuple[list[VersionSnapshot], frozenset[str]]  # with the runs to ask for
@@ -72,59 +62,25 @@ def advance(
     organization: Organization,
     run_id: int,
     *,
-    patience: float = SLICE,
+    patience: float = slices.LENGTH,
     watcher: Watcher | None = None,
 ) -> SyncRun | None:
     """Work on a sync run until it is over or `patience` seconds have passed.
 
     Returns the run: over, or queued again with its place saved and its job on the
-    queue; None where another worker has it. What MLflow can cause ends as a failed run,
-    whose `error` is a sentence; anything else is a bug: the run is closed, and the
-    exception goes on.
+    queue; None where another worker has it.
     """
     run = lease.claim(organization, run_id)
     if run is None:
         return None
     progress = Progress(organization, run, watcher=watcher)
-    sync = Sync(organization, run, progress, patience=patience)
+    work = Hashing if run.reach == SyncRun.Reach.FILES else Sync
     try:
-        _work(sync)
+        slices.do(work(organization, run, progress, patience=patience))
     except lease.LeaseLost:
         logger.warning("%s was closed, or taken over, while it worked", run)
         return None
     return run
-
-
-def _work(sync: Sync) -> None:
-    """Do a slice and say how it ended."""
-    organization, run = sync.organization, sync.run
-    failed = SyncRun.Status.FAILED
-    try:
-        done = sync.work()
-    except SyncError as error:
-        logger.warning("Sync of %s failed: %s", run.server, error)
-        with tenancy.acting_for(organization, origin="sync"):
-            lease.finish(organization, run, failed, error=str(error), kind=error.kind)
-            breaker.note_failure(run.server, kind=error.kind, error=str(error))
-    except KeyboardInterrupt:
-        told = "The sync was interrupted."
-        lease.finish(organization, run, failed, error=told, kind="interrupted")
-        raise
-    except lease.LeaseLost:
-        raise
-    except Exception:
-        lease.finish(organization, run, failed, error=INTERNAL, kind="internal")
-        raise
-    else:
-        with tenancy.acting_for(organization, origin="sync"):
-            if not done:
-                lease.pause(organization, run)
-                enqueue_sync(run)
-                return
-            partial = SyncRun.Status.PARTIAL
-            status = partial if sync.failed else SyncRun.Status.SUCCEEDED
-            lease.finish(organization, run, status)
-            breaker.note_success(run.server)
 
 
 @dataclass(slots=True)
@@ -228,15 +184,9 @@ class Sync:
         server, run = self.run.server, self.run
         with tenancy.acting_for(self.organization, origin="sync"):
             lease.hold(run)
-            connection = connection_to(server)
+            connection = slices.identify(run)
             self.sieve = Sieve.of(server)
             before = SyncRun.objects.whole().filter(server=server).first()
-            secret = getattr(server, "secret", None)
-            run.source_uri = server.url
-            run.identity = LABELS[AuthMethod(connection.auth_method)]
-            if connection.headers:
-                run.identity += f", header {', '.join(sorted(connection.headers))}"
-            run.credential_fingerprint = secret.fingerprint() if secret else ""
             run.read_with = normalizer_fingerprint(self.vocabulary)
             # Other code, or other words, make other records of the same runs.
             read_all = run.is_full or not before or before.read_with != run.read_with
@@ -294,13 +244,9 @@ class Sync:
                 self._cut(versions, readers)
 
     def _identify(self, identity: Identity) -> None:
-        run = self.run
-        if identity.username:
-            run.identity += f", known to MLflow as “{clean_text(identity.username)}”"
-        run.identity = run.identity[:IDENTITY_LENGTH]
-        run.mlflow_version = identity.mlflow_version
+        slices.note_identity(self.run, identity)
         with self._storing():
-            run.save(update_fields=["identity", "mlflow_version"])
+            self.run.save(update_fields=["identity", "mlflow_version"])
 
     @contextmanager
     def _storing(self) -> Iterator[None]:

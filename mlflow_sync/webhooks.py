@@ -220,11 +220,13 @@ def follow_up(server: TrackingServer) -> SyncRun | None:
 
 
 def _is_free(server: TrackingServer) -> bool:
-    """Tell whether the server may be read now, and nobody is reading it."""
+    """Tell whether the server may be read now, and nobody is reading its registry."""
     return (
         TrackingServer.objects.filter(pk=server.pk, removed_at=None)
         .filter(Q(paused_until=None) | Q(paused_until__lte=now()))
-        .exclude(sync_runs__in=SyncRun.objects.active())
+        .exclude(
+            sync_runs__in=SyncRun.objects.active().exclude(reach=SyncRun.Reach.FILES)
+        )
         .exists()
     )
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin
-from django.http import HttpRequest
-from django.urls import reverse
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
 
 from accounts import tenancy
 from accounts.roles import Permission
 from compliance.admin import JudgedModelAdmin, JudgedVersionAdmin
+from inventory.admin import Act
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Section
+from mlflow_sync import file_runs
 from mlflow_sync.as_of import as_of, last_reads
-from mlflow_sync.models import TrackingServer
+from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.models import SyncRun, TrackingServer
 
 
 @admin.register(RegisteredModel)
@@ -39,6 +46,46 @@ class VersionPages(JudgedVersionAdmin):
         if not changelist.result_count:
             changelist.empty_state = how_to_begin()
         return changelist
+
+    permissions: ClassVar[dict[str, Permission]] = {
+        **JudgedVersionAdmin.permissions,
+        "verify": Permission.SYNC,
+    }
+
+    def get_urls(self) -> list[URLPattern]:
+        name = "inventory_modelversion_verify_files"
+        view = self.admin_site.admin_view(self.verify_view)
+        return [path("<int:pk>/verify-files/", view, name=name), *super().get_urls()]
+
+    def acts(self, version: ModelVersion) -> list[Act]:
+        if not self._may("verify") or file_runs.why_not(version):
+            return []
+        return [
+            Act(
+                label="Verify files now",
+                address=reverse(
+                    "admin:inventory_modelversion_verify_files", args=[version.pk]
+                ),
+                question=f"Read all files of {version}?",
+                explanation="They are read in the background for their digests, up to "
+                "the server's limit, and compared with those that are known.",
+            )
+        ]
+
+    @method_decorator(require_POST)
+    def verify_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        version = self.visible(request, str(pk))
+        if version is None:
+            raise Http404
+        try:
+            run = file_runs.verify_files(version, trigger=SyncRun.Trigger.MANUAL)
+        except ValidationError as refused:
+            messages.warning(request, " ".join(refused.messages))
+        except SyncAlreadyActive as active:
+            messages.warning(request, str(active))
+        else:
+            return redirect(run)
+        return redirect(version)
 
     def as_of(self, version: ModelVersion) -> Mapping[Section, datetime | None]:
         """Costs one query."""

@@ -11,7 +11,7 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
-from mlflow_sync import breaker, lease, queueing, servers, webhooks
+from mlflow_sync import breaker, file_runs, lease, queueing, servers, webhooks
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
 from mlflow_sync.models import SyncRun, TrackingServer, WebhookDelivery
 from verifywise import pipeline
@@ -86,7 +86,8 @@ def tend() -> None:
 
     And follow up on what webhooks told and nobody asked for yet: the server was paused,
     or the run that was in the way ended without a worker. What a run was asked for and
-    did not read, because it failed, waits for the next whole sync.
+    did not read, because it failed, waits for the next whole sync. Last, ask for the
+    files that became due meanwhile.
     """
     for organization in Organization.objects.filter(closed_at=None):
         with tenancy.acting_for(organization, origin="scheduler"):
@@ -99,6 +100,7 @@ def tend() -> None:
                 "source"
             ):
                 webhooks.follow_up(server)
+            file_runs.tend()
 
 
 def forget_deliveries() -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import JSONObject
 from django_filters import MultipleChoiceFilter
-from drf_spectacular.utils import extend_schema, extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.roles import Permission
 from compliance.api import ResultSerializer, results_of
 from compliance.models import Evaluation
 from inventory import api as inventory
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Section
+from mlflow_sync import file_runs
+from mlflow_sync.api import SyncRunSerializer, SyncRunViewSet
 from mlflow_sync.as_of import as_of, last_reads
+from mlflow_sync.models import SyncRun
 
 GAPS = [(name, name.replace("_", " ")) for name in Evaluation.COUNTS]
 
@@ -132,6 +136,8 @@ class VersionViewSet(inventory.VersionViewSet):
     serializer_class = VersionSerializer
     filterset_class = VersionFilter
 
+    permissions: ClassVar = {"verify_files": Permission.SYNC}
+
     def get_queryset(self) -> QuerySet[ModelVersion]:
         versions = super().get_queryset()
         if not self.tells("gaps"):
@@ -150,3 +156,28 @@ class VersionViewSet(inventory.VersionViewSet):
         evaluation = Evaluation.objects.filter(version=self.get_object()).first()
         page = self.paginate_queryset(results_of(evaluation))
         return self.get_paginated_response(ResultSerializer(page, many=True).data)
+
+    @extend_schema(
+        request=None,
+        responses={
+            202: OpenApiResponse(
+                SyncRunSerializer,
+                description="Queued; the sync run tells its progress.",
+            ),
+            409: OpenApiResponse(
+                description="A sync of the server is queued or running."
+            ),
+        },
+    )
+    @action(detail=True, methods=["post"], url_path="verify-files")
+    def verify_files(self, request: Request, pk: str) -> Response:
+        """Read all files now, up to the server's limit, and compare their digests."""
+        run = file_runs.verify_files(self.get_object(), trigger=SyncRun.Trigger.API)
+        told = SyncRunSerializer(SyncRunViewSet.queryset.get(pk=run.pk))
+        return Response(
+            told.data,
+            status=status.HTTP_202_ACCEPTED,
+            headers={
+                "Location": request.build_absolute_uri(f"/api/sync-runs/{run.pk}/")
+            },
+        )

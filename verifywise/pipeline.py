@@ -16,7 +16,7 @@ from compliance.evaluation import Report, evaluate_organization, evaluate_source
 from compliance.facts import SourceFacts
 from compliance.models import Evaluation, Gap
 from inventory.models import ModelVersion, Run
-from mlflow_sync import sync, webhooks
+from mlflow_sync import file_runs, slices, sync, webhooks
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.progress import Watcher
 
@@ -27,13 +27,14 @@ def advance(
     organization: Organization,
     run_id: int,
     *,
-    patience: float = sync.SLICE,
+    patience: float = slices.LENGTH,
     watcher: Watcher | None = None,
 ) -> SyncRun | None:
     """Do the next slice of a sync; when the registry is read, judge what changed.
 
     A slice that is not the last has put its continuation onto the queue; behind the
-    last, what webhooks told meanwhile is asked for.
+    last, what webhooks told meanwhile is asked for, then the files that are to be
+    hashed.
     """
     run = sync.advance(organization, run_id, patience=patience, watcher=watcher)
     if run is None or run.is_active:
@@ -45,6 +46,7 @@ def advance(
         run.evaluated_at = now()
         run.save(update_fields=["evaluated_at"])
         webhooks.settle(run)
+        file_runs.follow_up(run)
     return run
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from inventory.admin.models import RegisteredModelAdmin
 from inventory.admin.unregistered import UnregisteredModelAdmin
-from inventory.admin.versions import ModelVersionAdmin
+from inventory.admin.versions import Act, ModelVersionAdmin
 
-__all__ = ("ModelVersionAdmin", "RegisteredModelAdmin", "UnregisteredModelAdmin")
+__all__ = (
+    "Act",
+    "ModelVersionAdmin",
+    "RegisteredModelAdmin",
+    "UnregisteredModelAdmin",
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
@@ -20,8 +21,19 @@ from inventory import record_page
 from inventory.admin import filters, search
 from inventory.admin.models import HEAVY, RegisteredModelAdmin
 from inventory.histories import timeline
+from inventory.manifest import changed_files
 from inventory.models import Experiment, ModelVersion, RegisteredModel
 from inventory.records import Section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """A button of a page: where it sends a form, and what is asked before."""
+
+    label: str
+    address: str
+    question: str
+    explanation: str
 
 
 class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
@@ -123,12 +135,18 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
             "metrics": record_page.metrics(row),
             "as_of": self.as_of(row),
             "timeline": timeline(row),
+            "changed_files": changed_files(row.artifact_manifest),
+            "acts": self.acts(row),
             "tags": _tags(row),
             "redactions": _redactions(row),
         }
 
     def words(self, change: FieldChange) -> FieldChange:
         return record_page.words(change)
+
+    def acts(self, version: ModelVersion) -> list[Act]:
+        """Return what can be asked for here; the inventory itself only shows."""
+        return []
 
     def as_of(self, version: ModelVersion) -> Mapping[Section, datetime | None]:
         """Return as of when each section is; the inventory itself does not know."""

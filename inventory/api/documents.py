@@ -94,12 +94,32 @@ class FileSerializer(serializers.Serializer[Any]):
     sha256 = serializers.CharField(required=False)
 
 
+class ChangedFileSerializer(serializers.Serializer[Any]):
+    """What a file is found to be now, where it is not what was first read."""
+
+    sha256 = serializers.CharField(
+        required=False, help_text="Left out while only another size is known."
+    )
+    size = serializers.IntegerField()
+    found_at = serializers.DateTimeField()
+
+
 class ManifestRowSerializer(FileSerializer):
     size = serializers.IntegerField(allow_null=True, help_text="In bytes.")
     type = serializers.CharField()
     reason = serializers.CharField(
         required=False, help_text="Why the content is not known."
     )
+    hashed_at = serializers.DateTimeField(
+        required=False, help_text="When it was first read; `sha256` is as of then."
+    )
+    verified_at = serializers.DateTimeField(
+        required=False, help_text="When it was last read to its end."
+    )
+    asked_at = serializers.DateTimeField(
+        required=False, help_text="When it was last asked for in vain."
+    )
+    changed = ChangedFileSerializer(required=False)
     unsafe = serializers.BooleanField(
         required=False,
         help_text="True where loading it runs code, as far as names and MLmodel tell.",
@@ -152,3 +172,14 @@ class ToldOtherwiseSerializer(ToldSerializer):
 class CompletenessSerializer(serializers.Serializer[Any]):
     known = serializers.IntegerField()
     applicable = serializers.IntegerField()
+
+
+class FileCountsSerializer(serializers.Serializer[Any]):
+    """How many files are in which state; those that changed are counted apart."""
+
+    hashed = serializers.IntegerField()
+    waiting = serializers.IntegerField(help_text="Listed, and not read.")
+    too_large = serializers.IntegerField()
+    changed = serializers.IntegerField(
+        help_text="No longer what they were when they were first read."
+    )

@@ -31,6 +31,7 @@ from inventory.api.documents import (
     DatasetInputSerializer,
     EnvironmentSerializer,
     EvidenceFileSerializer,
+    FileCountsSerializer,
     ManifestRowSerializer,
     MetricPointSerializer,
     MlmodelSerializer,
@@ -148,6 +149,9 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     completeness = serializers.SerializerMethodField(
         help_text="Fields of groups 1 to 6 that are known, and how many there are."
     )
+    files = serializers.SerializerMethodField(
+        help_text="The files of `artifact_manifest` by what is known of their content."
+    )
     lifecycle_events = LifecycleEventSerializer(source="lifecycle", many=True)
 
     class Meta:
@@ -176,6 +180,8 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "others",
             "incomplete",
             "completeness",
+            "files",
+            "files_due_at",
             "lifecycle_events",
             "first_seen_at",
             "changed_at",
@@ -214,6 +220,15 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
             for name, losers in version.others.items()
         }
 
+    @extend_schema_field(FileCountsSerializer)
+    def get_files(self, version: ModelVersion) -> dict[str, int]:
+        return {
+            "hashed": version.files_hashed,
+            "waiting": version.files_waiting,
+            "too_large": version.files_too_large,
+            "changed": version.files_changed,
+        }
+
     @extend_schema_field(CompletenessSerializer)
     def get_completeness(self, version: ModelVersion) -> dict[str, int]:
         known, applicable = version.completeness
@@ -241,8 +256,20 @@ class VersionFilter(PresenceFilter):
         method="filter_incomplete",
         label="A section of it could not be read.",
     )
+    has_changed_files = FlagFilter(
+        "files_changed",
+        method="filter_changed_files",
+        label="A file of it is no longer what it was when it was first read.",
+    )
     is_demo = FlagFilter("source__is_demo")
     changed_since = IsoDateTimeFilter("changed_at", "gte")
+
+    def filter_changed_files(
+        self, queryset: QuerySet[ModelVersion], name: str, value: bool
+    ) -> QuerySet[ModelVersion]:
+        if value:
+            return queryset.filter(files_changed__gt=0)
+        return queryset.filter(files_changed=0)
 
     def filter_incomplete(
         self, queryset: QuerySet[ModelVersion], name: str, value: bool

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from accounts.walls import SameOrganization, TenantHistory, TenantModel
 from inventory.backends import backend_of
+from inventory.manifest import FileCounts
 from inventory.models.runs import Run
 from inventory.models.sources import (
     NAME_LENGTH,
@@ -163,8 +164,24 @@ class ModelVersion(Perishable):
     )
     known_fields = models.PositiveSmallIntegerField(default=0)
 
+    # Counted of the manifest, so that nobody has to read all manifests to count.
+    files_hashed = models.PositiveIntegerField(default=0)
+    files_waiting = models.PositiveIntegerField(default=0)
+    files_too_large = models.PositiveIntegerField(default=0)
+    files_changed = models.PositiveIntegerField(default=0)
+    files_due_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="From when on files of it are to be hashed, or verified, by a job.",
+    )
+
     objects = PresentQuerySet.as_manager()
-    history = TenantHistory(excluded_fields=["fingerprint", "changed_at"])
+    history = TenantHistory(
+        excluded_fields=[
+            "fingerprint", "changed_at", "files_hashed", "files_waiting",
+            "files_too_large", "files_changed", "files_due_at",
+        ]
+    )  # fmt: skip
 
     class Meta(Perishable.Meta):
         ordering = ("registered_model", "-version_number")
@@ -188,6 +205,11 @@ class ModelVersion(Perishable):
                 fields=["organization", "lifecycle_stage"], name="version_by_stage"
             ),
             models.Index(fields=["organization", "changed_at"], name="version_changed"),
+            models.Index(
+                fields=["organization", "source", "files_due_at"],
+                condition=Q(files_due_at__isnull=False),
+                name="version_files_due",  # asked for every few minutes
+            ),
         )
 
     def __str__(self) -> str:
@@ -224,6 +246,16 @@ class ModelVersion(Perishable):
         Cost: of an absent one a query, unless the registered model was selected along.
         """
         return self.is_absent and bool(self.registered_model.out_of_scope)
+
+    @property
+    def is_in_production(self) -> bool:
+        """Tell whether it is in production, and still told by its source."""
+        return self.lifecycle_stage == Stage.PRODUCTION and not self.is_absent
+
+    def count_files(self) -> None:
+        counts = FileCounts.of(self.artifact_manifest)
+        self.files_hashed, self.files_waiting = counts.hashed, counts.waiting
+        self.files_too_large, self.files_changed = counts.too_large, counts.changed
 
     @property
     def is_incomplete(self) -> bool:

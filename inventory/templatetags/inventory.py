@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from accounts import markup
 from inventory import markup as parts
+from inventory.manifest import State
 from inventory.record_page import Shown
 
 register = template.Library()
@@ -28,18 +29,26 @@ register.filter("observed", parts.observed)
 register.filter("drawn", parts.drawn)
 
 _STATES = {
-    "hashed": ("hashed", "good", "The digest is of the bytes that MLflow served."),
-    "too_large": ("too large", "weak", "Larger than what a sync reads."),
-    "unavailable": ("unavailable", "high", "MLflow did not serve it."),
-    "not_asked": ("listed", "", "Listed, and not downloaded."),
+    State.HASHED: ("hashed", "good", "The digest is of the bytes that MLflow served."),
+    State.TOO_LARGE: ("too large", "weak", "Larger than what is read."),
+    State.UNAVAILABLE: ("unavailable", "high", "MLflow did not serve it."),
+    State.NOT_ASKED: ("listed", "", "Listed, and not downloaded."),
 }
 
 
 @register.filter
 def file_state(state: str) -> SafeString:
     """Say what is known of the content of a file."""
-    words, tone, title = _STATES.get(state, (state, "", ""))
+    if state not in set(State):
+        return markup.chip(state)
+    words, tone, title = _STATES[State(state)]
     return markup.chip(words, tone, title=title)
+
+
+@register.filter
+def told_moment(told: str | None) -> SafeString:
+    """Return a moment that a document holds, as pages say it."""
+    return markup.moment(datetime.fromisoformat(told) if told else None)
 
 
 _COUNTED = {

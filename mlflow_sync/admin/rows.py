@@ -23,7 +23,7 @@ def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
     models = RegisteredModel.objects.present().filter(source=OuterRef("source"))
     return servers.annotate(
         read_at=Subquery(runs.whole().values("started_at")[:1]),
-        last_run=Subquery(runs.values(told=told)[:1]),
+        last_run=Subquery(runs.of_registry().values(told=told)[:1]),
         models_count=Subquery(
             models.order_by()
             .values("source")

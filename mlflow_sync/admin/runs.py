@@ -54,6 +54,15 @@ class TriggerFilter(ChoiceFilter):
         return rows.filter(trigger=choice)
 
 
+class ReachFilter(ChoiceFilter):
+    title = "kind"
+    parameter_name = "reach"
+    choices_offered = tuple((reach.value, str(reach.label)) for reach in SyncRun.Reach)
+
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        return rows.filter(reach=choice)
+
+
 class ServerFilter(ChoiceFilter):
     """Costs one query."""
 
@@ -89,20 +98,28 @@ class SyncRunAdmin(RecordPage[SyncRun]):
         "shown_trouble",
         "shown_requests",
     )
-    list_filter: ClassVar[Any] = (ServerFilter, StatusFilter, TriggerFilter)
+    list_filter: ClassVar[Any] = (
+        ServerFilter,
+        StatusFilter,
+        TriggerFilter,
+        ReachFilter,
+    )
     list_select_related = ("server__source", "requested_by")
     ordering = ("-queued_at", "-pk")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncRun]:
         rows = super().get_queryset(request)
-        return rows.select_related("server__source", "requested_by")
+        return rows.select_related(
+            "server__source", "requested_by", "version__registered_model"
+        )
 
     @admin.display(description="run", ordering="queued_at")
     def shown_run(self, run: SyncRun) -> SafeString:
         return format_html(
-            '<span class="vw-name">{}</span><span class="vw-at">run {}</span>',
+            '<span class="vw-name">{}</span><span class="vw-at">run {}{}</span>',
             markup.moment(run.queued_at),
             run.pk,
+            ", files" if run.reach == SyncRun.Reach.FILES else "",
         )
 
     @admin.display(description="status", ordering="status")

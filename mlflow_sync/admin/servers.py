@@ -30,6 +30,7 @@ from mlflow_sync.admin.rows import last_run, with_runs
 from mlflow_sync.admin.scope import FIELDSET, about_scope, shown_counts
 from mlflow_sync.admin.webhooks import WebhookPages
 from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.file_runs import file_counts
 from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 
 RUNS_SHOWN = 8
@@ -338,13 +339,16 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
         return TemplateResponse(request, "mlflow_sync/server_remove.html", context)
 
     def _about(self, request: HttpRequest, server: Any) -> dict[str, Any]:
-        """Costs one query, the latest runs, beside those of the webhook."""
+        """Costs two queries, latest runs and counts of files, beside the webhook's."""
         runs = list(SyncRun.objects.filter(server=server)[:RUNS_SHOWN])
         for run in runs:
             run.server = server
         return {
             **self.about_webhook(request, server),
             "server": server,
+            "files": TrackingServer.objects.filter(pk=server.pk).values_list(
+                file_counts(), flat=True
+            )[0],
             "runs": runs,
             "doubted": next((run for run in runs[:1] if run.is_doubted), None),
             "crumbs": self.crumbs(server),

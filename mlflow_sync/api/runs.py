@@ -66,6 +66,7 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "requested_by",
             "reach",
             "targets",
+            "version",
             "is_full",
             "with_artifacts",
             "accepted_absence",

@@ -26,9 +26,11 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from accounts.roles import Permission
+from inventory.api.documents import FileCountsSerializer
 from inventory.api.filters import FlagFilter
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
 from mlflow_sync.api.webhooks import WebhookActions
+from mlflow_sync.file_runs import file_counts
 from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import (
@@ -93,6 +95,12 @@ class TrackingServerSerializer(serializers.ModelSerializer[TrackingServer]):
         help_text="When the last sync ended that read the registry.",
     )
 
+    files = FileCountsSerializer(
+        read_only=True,
+        allow_null=True,
+        help_text="Of versions in production; null: there is none.",
+    )
+
     class Meta:
         model = TrackingServer
         fields = (
@@ -128,6 +136,7 @@ class TrackingServerSerializer(serializers.ModelSerializer[TrackingServer]):
             "paused_until",
             "last_sync",
             "last_synced_at",
+            "files",
         )
         read_only_fields = (
             "source",
@@ -230,10 +239,11 @@ class TrackingServerViewSet(
                 for name in SECRET_FIELDS
             },
             last_sync=Subquery(
-                SyncRun.objects.filter(server=OuterRef("pk")).values(
-                    told=JSONObject(id="pk", status="status")
-                )[:1]
+                SyncRun.objects.of_registry()
+                .filter(server=OuterRef("pk"))
+                .values(told=JSONObject(id="pk", status="status"))[:1]
             ),
+            files=file_counts(),
             last_synced_at=Max(
                 "sync_runs__finished_at",
                 filter=Q(

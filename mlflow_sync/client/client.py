@@ -12,6 +12,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,6 +23,7 @@ from mlflow_sync.client.batching import Listings
 from mlflow_sync.client.connection import Connection
 from mlflow_sync.client.logged import LoggedPage
 from mlflow_sync.client.pace import RUNS_PER_REQUEST, Pace
+from mlflow_sync.client.streaming import FileStream
 from mlflow_sync.client.transport import API, DELAYS, Query, Transport
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.snapshots import (
@@ -207,6 +209,25 @@ class Client:
         only when the server as a whole is out of reach.
         """
         return self._artifacts.fetch(version, run=run, known=known)
+
+    def open_file(
+        self,
+        version: VersionSnapshot,
+        path: str,
+        *,
+        run: RunSnapshot | None = None,
+        root: str = "",
+        begin: int = 0,
+        validator: str = "",
+    ) -> AbstractContextManager[FileStream]:
+        """Open a file that `fetch_artifacts` told, to be taken chunk by chunk.
+
+        With `begin` and the `validator` of a stream before, a server that can goes on
+        from that byte on, if it is still the same file. `root` is the snapshot's.
+        """
+        return self._artifacts.open(
+            version, path, run=run, root=root, begin=begin, validator=validator
+        )
 
     def _search(
         self,

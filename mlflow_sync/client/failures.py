@@ -45,9 +45,13 @@ _TLS_SENTENCES = {
 
 
 def of_transport(
-    error: urllib3.exceptions.HTTPError, connection: Connection, *, seconds: float
+    error: urllib3.exceptions.HTTPError,
+    connection: Connection,
+    *,
+    is_late: bool,
+    slow: str = "",
 ) -> SyncError:
-    """Name why no whole answer came. `seconds` is how long the request has taken."""
+    """Name why no whole answer came; `slow` are other words for a missed deadline."""
     match error:
         case urllib3.exceptions.NameResolutionError():
             return SyncError(
@@ -63,8 +67,8 @@ def of_transport(
                 kind=FailureKind.TIME_OUT,
             )
         case urllib3.exceptions.ReadTimeoutError():
-            if seconds >= connection.deadline:
-                told = f"took longer than {connection.deadline:g} s to answer"
+            if is_late:
+                told = slow or f"took longer than {connection.deadline:g} s to answer"
             else:
                 told = f"was silent for {connection.read_timeout:g} s"
             return SyncError(f"The tracking server {told}.", kind=FailureKind.TIME_OUT)

@@ -28,12 +28,11 @@ urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 class Deadline:
     """When the request under way has to be over, on the monotonic clock."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self) -> None:
         self._ends = 0.0
 
-    def restart(self) -> None:
-        self._ends = time.monotonic() + self.seconds
+    def restart(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
 
     def remaining(self) -> float:
         return self._ends - time.monotonic()

@@ -11,8 +11,10 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -23,6 +25,14 @@ from mlflow_sync.client.connection import Connection
 from mlflow_sync.client.pace import Pace
 from mlflow_sync.client.pool import Deadline, open_pool
 from mlflow_sync.client.queries import DOCUMENTS
+from mlflow_sync.client.streaming import (
+    LEAST_BYTES,
+    LEAST_SECONDS,
+    TOO_SLOW,
+    FileStream,
+    answered,
+    asking,
+)
 from mlflow_sync.exceptions import FailureKind, NotReadOnly, SyncError
 
 logger = logging.getLogger(__name__)
@@ -55,7 +65,10 @@ _PATTERNS = tuple((method, re.compile(path)) for method, path in ALLOWED)
 DELAYS = (1.0, 2.0, 4.0)  # seconds before the second, third and fourth try
 JITTER = 0.25  # a delay grows by up to so much of itself
 _CHUNK = 64 * 1024  # bytes
+_FILE_CHUNK = 256 * 1024  # bytes, of a file of any size
 _ERROR_BYTES = 64 * 1024  # what is read of an answer that is an error anyway
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 # The answer was too much for one of the two sides: ask for half of it.
 _TOO_MUCH = frozenset({FailureKind.TIME_OUT, FailureKind.CLOSED, FailureKind.TOO_LARGE})
@@ -83,7 +96,7 @@ class Transport:
         self._delays = tuple(delays)
         self._sleep = sleep
         self._headers = connection.request_headers()
-        self._deadline = Deadline(connection.deadline)
+        self._deadline = Deadline()
         self._pool = open_pool(connection, deadline=self._deadline)
 
     def close(self) -> None:
@@ -143,37 +156,10 @@ class Transport:
         Raises SyncError for any other outcome, and NotReadOnly, with nothing sent, for
         what is not on the list. `max_bytes` narrows the connection's bound.
         """
-        if not is_allowed(method, path, body):
-            raise NotReadOnly(f"{method} {path} is not on the list of reads.")
-        target = self.connection.base_path + path
-        if query:
-            target = f"{target}?{urlencode(query, errors='surrogatepass')}"
-        headers = self._headers
-        content = None
-        if body is not None:
-            headers = headers | {"Content-Type": "application/json"}
-            content = json.dumps(body).encode()
-
-        self.pace.wait()
-        self.requests += 1
         started = time.monotonic()
-        self._deadline.restart()
-        try:
-            response = self._pool.urlopen(
-                method,
-                target,
-                body=content,
-                headers=headers,
-                redirect=False,
-                preload_content=False,
-            )
+        with self._named():
+            response = self._request(method, path, query=query, body=body)
             answer = self._receive(response, max_bytes or self.connection.max_bytes)
-        except urllib3.exceptions.HTTPError as error:
-            seconds = time.monotonic() - started
-            # Its own words name the host.
-            raise failures.of_transport(
-                error, self.connection, seconds=seconds
-            ) from None
         logger.debug(
             "%s %s: %d bytes, %.3f s",
             method,
@@ -183,8 +169,97 @@ class Transport:
         )
         return answer
 
+    @contextmanager
+    def stream(
+        self, path: str, query: Query = (), *, begin: int = 0, validator: str = ""
+    ) -> Iterator[FileStream]:
+        """Send one GET for a file, once, and yield its bytes from `begin` on.
+
+        If it is no longer the file that `validator` named, or the server sends files
+        only whole, they come from the first one on. There is no bound but a least
+        speed: whoever takes the chunks counts them. Raises SyncError, also while they
+        come.
+        """
+        with self._named():
+            response = self._request(
+                "GET",
+                path,
+                query=query,
+                headers=asking(begin=begin, validator=validator),
+            )
+            if not _is_good(response):
+                self._receive(response, _ERROR_BYTES)
+        try:
+            yield answered(
+                response.status,
+                response.headers,
+                asked=begin,
+                chunks=self._chunks(response),
+            )
+        finally:
+            response.close()
+
+    def _chunks(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        """Yield the body; the deadline moves on with every few mebibytes that come."""
+        self._deadline.restart(LEAST_SECONDS)
+        received = 0
+        with self._named(slow=TOO_SLOW):
+            for chunk in response.stream(_FILE_CHUNK, decode_content=True):
+                self.bytes += len(chunk)
+                received += len(chunk)
+                if received >= LEAST_BYTES:
+                    self._deadline.restart(LEAST_SECONDS)
+                    received = 0
+                yield chunk
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: dict[str, Any] | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request, if it is a known read, and return the head of its answer."""
+        if not is_allowed(method, path, body):
+            raise NotReadOnly(f"{method} {path} is not on the list of reads.")
+        target = self.connection.base_path + path
+        if query:
+            target = f"{target}?{urlencode(query, errors='surrogatepass')}"
+        headers = self._headers | dict(headers)
+        content = None
+        if body is not None:
+            headers |= {"Content-Type": "application/json"}
+            content = json.dumps(body).encode()
+
+        self.pace.wait()
+        self.requests += 1
+        self._deadline.restart(self.connection.deadline)
+        return self._pool.urlopen(
+            method,
+            target,
+            body=content,
+            headers=headers,
+            redirect=False,
+            preload_content=False,
+        )
+
+    @contextmanager
+    def _named(self, *, slow: str = "") -> Iterator[None]:
+        """Say in our own words what went wrong on the wire: its own name the host."""
+        try:
+            yield
+        except urllib3.exceptions.HTTPError as error:
+            raise failures.of_transport(
+                error,
+                self.connection,
+                is_late=self._deadline.remaining() <= 0,
+                slow=slow,
+            ) from None
+
     def _receive(self, response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
-        is_good = HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
+        is_good = _is_good(response)
         limit = max_bytes if is_good else _ERROR_BYTES
         content = bytearray()
         for chunk in response.stream(_CHUNK, decode_content=True):
@@ -220,6 +295,10 @@ class Transport:
                 kind=FailureKind.NOT_MLFLOW,
             )
         return found
+
+
+def _is_good(response: urllib3.BaseHTTPResponse) -> bool:
+    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def is_allowed(method: str, path: str, body: Mapping[str, Any] | None = None) -> bool:

@@ -12,7 +12,7 @@ from django.utils.timezone import now
 
 from accounts.models import User
 from accounts.walls import SameOrganization, TenantModel
-from inventory.models import NAME_LENGTH
+from inventory.models import NAME_LENGTH, ModelVersion
 from mlflow_sync.models.servers import TrackingServer
 
 # A worker tells every few seconds that it lives; silence for so long means that it died.
@@ -27,6 +27,13 @@ class SyncRunQuerySet(models.QuerySet["SyncRun"]):
 
     def finished(self) -> SyncRunQuerySet:
         return self.exclude(status__in=SyncRun.ACTIVE)
+
+    def of_registry(self) -> SyncRunQuerySet:
+        """Those that read rows of the registry, and not only files."""
+        return self.exclude(reach=SyncRun.Reach.FILES)
+
+    def of_files(self) -> SyncRunQuerySet:
+        return self.filter(reach=SyncRun.Reach.FILES)
 
     def whole(self) -> SyncRunQuerySet:
         """Those that read a registry to its end."""
@@ -59,6 +66,9 @@ class SyncRun(TenantModel):
         SKIPPED = "skipped", "Skipped"
         CANCELLED = "cancelled", "Cancelled"
 
+    GAVE_WAY = (
+        "gave_way"  # kind of the error of a run of files that made room for a sync
+    )
     ACTIVE = (Status.QUEUED, Status.RUNNING)
     READ = (Status.SUCCEEDED, Status.PARTIAL)  # to the registry's end
     COUNTS = (
@@ -71,6 +81,9 @@ class SyncRun(TenantModel):
         "incomplete",
         "absent",
         "unregistered",
+        "files",
+        "changed_files",
+        "unavailable_files",
         "requests",
         "bytes",
     )
@@ -83,6 +96,14 @@ class SyncRun(TenantModel):
     reach = models.CharField(max_length=10, choices=Reach, default=Reach.REGISTRY)
     targets = models.JSONField(
         default=list, help_text="Names of models, where only these are read."
+    )
+    version = models.ForeignKey(
+        ModelVersion,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Whose files are read, where somebody asked for those alone.",
     )
     is_full = models.BooleanField(default=False)
     with_artifacts = models.BooleanField(default=True)
@@ -138,6 +159,7 @@ class SyncRun(TenantModel):
         constraints = (
             *TenantModel.Meta.constraints,
             SameOrganization(field="server", name="same_mlflow_run_server"),
+            SameOrganization(field="version", name="same_mlflow_run_version"),
             models.UniqueConstraint(
                 fields=["organization", "server"],
                 condition=Q(status__in=("queued", "running")),

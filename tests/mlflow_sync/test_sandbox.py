@@ -380,6 +380,63 @@ def test_what_breaks_in_the_making_of_chunks_goes_on_and_costs_the_child(
     assert reader.hash("model.pkl", [b"all of it"]).size == 9
 
 
+def test_a_digest_is_gone_on_with_by_another_child(reader: Sandbox) -> None:
+    expected = hashlib.sha256()
+    for block in blocks(6):
+        expected.update(block + b"odd")
+    with reader.digest("weights.bin") as digest:
+        for block in blocks(3):
+            digest.update(block + b"odd")
+        state = digest.state()
+        first = reader.pid
+        assert digest.size == 3 * (2**20 + 3)
+
+    with reader.digest("weights.bin", state=state) as digest:
+        assert reader.pid != first
+        assert digest.size == 3 * (2**20 + 3)
+        for block in list(blocks(6))[3:]:
+            digest.update(block + b"odd")
+        found = digest.finish()
+
+    assert found.sha256 == expected.hexdigest()
+    assert found.size == 6 * (2**20 + 3)
+
+
+@pytest.mark.parametrize("state", ["", "rehashes-0.0.1 5 00ff"])
+def test_a_state_that_nobody_can_go_on_from_begins_anew(
+    reader: Sandbox, state: str
+) -> None:
+    with reader.digest("weights.bin", state=state) as digest:
+        assert digest.size == 0
+        digest.update(b"all of it")
+        assert digest.finish().sha256 == hashlib.sha256(b"all of it").hexdigest()
+
+
+def test_a_broken_state_breaks_only_its_file(reader: Sandbox) -> None:
+    with reader.digest("weights.bin") as digest:
+        digest.update(b"a")
+        state = digest.state()
+
+    with (
+        pytest.raises(SandboxError, match="broke the sandbox"),
+        reader.digest("weights.bin", state=state[:-2]),
+    ):
+        pass
+
+    assert reader.hash("weights.bin", [b"a"]).size == 1
+
+
+def test_a_file_can_begin_anew_in_the_middle(reader: Sandbox) -> None:
+    with reader.digest("weights.bin") as digest:
+        digest.update(b"the first half of another")
+        digest.restart()
+        digest.update(b"all of it")
+        found = digest.finish()
+
+    assert found.sha256 == hashlib.sha256(b"all of it").hexdigest()
+    assert found.size == 9
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

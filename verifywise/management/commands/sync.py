@@ -13,6 +13,7 @@ from tqdm import tqdm
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.file_runs import read_due_files
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import confirm_absence, request_sync
 from verifywise import pipeline
@@ -36,6 +37,11 @@ class Command(BaseCommand):
             "--full", action="store_true", help="Read every run and list files anew."
         )
         parser.add_argument("--without-artifacts", action="store_true")
+        parser.add_argument(
+            "--files",
+            action="store_true",
+            help="Instead of the registry, read the files whose digests are due.",
+        )
         parser.add_argument(
             "--confirm-absence",
             action="store_true",
@@ -79,6 +85,10 @@ class Command(BaseCommand):
             }
             self.tell(told, as_json=options["json"])
             return FAILED
+        if run is None:
+            nothing = SyncRun(server=server, status=SyncRun.Status.SUCCEEDED)
+            self.tell(nothing.summary(), as_json=options["json"], files=True)
+            return EXIT[SyncRun.Status.SUCCEEDED]
         with tqdm(
             desc=server.source.name,
             unit=" versions",
@@ -94,7 +104,8 @@ class Command(BaseCommand):
             )
         if finished is None:
             raise CommandError(f"Another worker took over the sync of {server}.")
-        self.tell(finished.summary(), as_json=options["json"])
+        is_of_files = finished.reach == SyncRun.Reach.FILES
+        self.tell(finished.summary(), as_json=options["json"], files=is_of_files)
         return EXIT.get(SyncRun.Status(finished.status), FAILED)
 
     def request(
@@ -102,8 +113,11 @@ class Command(BaseCommand):
         organization: Organization,
         server: TrackingServer,
         options: dict[str, Any],
-    ) -> SyncRun:
-        """Return a run to work on: a new one, or the one that waits for a worker."""
+    ) -> SyncRun | None:
+        """Return a run to work on: a new one, or the one that waits for a worker.
+
+        None where files are to be read, and none are due.
+        """
         with tenancy.acting_for(organization, origin="command"):
             runs = SyncRun.objects.filter(server=server)
             if options["confirm_absence"]:
@@ -114,6 +128,10 @@ class Command(BaseCommand):
                     doubted, trigger=SyncRun.Trigger.COMMAND, enqueue=False
                 )
             try:
+                if options["files"]:
+                    return read_due_files(
+                        server, trigger=SyncRun.Trigger.COMMAND, enqueue=False
+                    )
                 return request_sync(
                     server,
                     trigger=SyncRun.Trigger.COMMAND,
@@ -128,12 +146,17 @@ class Command(BaseCommand):
                 self.stderr.write(f"{server}: a sync is queued already; working on it.")
                 return waiting
 
-    def tell(self, summary: dict[str, Any], *, as_json: bool) -> None:
+    def tell(
+        self, summary: dict[str, Any], *, as_json: bool, files: bool = False
+    ) -> None:
         if as_json:
             self.stdout.write(json.dumps(summary))
             return
         if "versions" not in summary:
             self.stdout.write(f"{summary['server']}: {summary['error']}")
+            return
+        if files:
+            self.tell_files(summary)
             return
         line = (
             f"{summary['server']}: {summary['status']}, {summary['models']} models, "
@@ -141,6 +164,15 @@ class Command(BaseCommand):
             f"{summary['updated']} changed, {summary['unchanged']} unchanged, "
             f"{summary['incomplete']} incomplete, {summary['absent']} gone) in "
             f"{summary['seconds']:.1f} s and {summary['requests']} requests."
+        )
+        self.stdout.write(f"{line} {summary['error']}".rstrip())
+
+    def tell_files(self, summary: dict[str, Any]) -> None:
+        line = (
+            f"{summary['server']}: {summary['status']}, {summary['files']} files read "
+            f"({summary['changed_files']} changed, {summary['unavailable_files']} "
+            f"unavailable) of {summary['versions']} versions in "
+            f"{summary['seconds']:.1f} s and {summary['bytes']:,} bytes."
         )
         self.stdout.write(f"{line} {summary['error']}".rstrip())
 
