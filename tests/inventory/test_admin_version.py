@@ -181,7 +181,7 @@ def test_documents_are_tables(alice: User, fraud: ModelVersion) -> None:
     assert 'title="0.91234567"' in page
     artifacts = panel(page, "artifacts")
     assert "MLmodel model description 1.3 kB hashed abababababababab…" in artifacts
-    assert "model.pkl pickle model – listed –" in artifacts
+    assert "model.pkl unsafe: pickle model – listed –" in artifacts
     assert "Inputs income double" in artifacts
     assert not re.search(r"[{\[]['\"]", artifacts)  # no document as Python or JSON
 
