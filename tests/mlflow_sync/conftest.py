@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from pytest_httpserver import HTTPServer
 
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync import sync
-from mlflow_sync.client import Client
+from mlflow_sync.client import Client, Connection
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import request_sync, save_server
-from tests.mlflow_sync.faulty import Faulty
+from tests.mlflow_sync.faulty import SECOND, Faulty
 from tests.registry import Registry
 from tests.servers import Flavour, MlflowServer, shared_mlflow
 
@@ -78,9 +78,21 @@ def sync_now(acme: Organization, server: TrackingServer) -> Syncer:
 
 @pytest.fixture
 def faulty(
-    httpserver: HTTPServer, own_mlflow: MlflowServer, monkeypatch: pytest.MonkeyPatch
-) -> Faulty:
-    """Stand before `own_mlflow`; retries come quickly."""
-    quick = partial(Client, delays=(0.01, 0.01, 0.01))
+    own_mlflow: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Faulty]:
+    """Stand before `own_mlflow`; the client's pauses between two tries are short."""
+    quick = partial(Client, sleep=lambda seconds: time.sleep(seconds * SECOND))
     monkeypatch.setattr("mlflow_sync.sync.Client", quick)
-    return Faulty(httpserver, own_mlflow.url)
+    with Faulty(own_mlflow.url) as found:
+        yield found
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the deadline of a request, and keep answers small.
+
+    How long silence is borne is a setting of each server: give it 60 * SECOND.
+    """
+    bounds = Connection.__init__.__kwdefaults__
+    monkeypatch.setitem(bounds, "deadline", bounds["deadline"] * SECOND)
+    monkeypatch.setitem(bounds, "max_bytes", 2**20)
