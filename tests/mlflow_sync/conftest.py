@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from mlflow_sync import sync
 from mlflow_sync.client import Client, Connection
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import request_sync, save_server
-from tests.mlflow_sync.faulty import SECOND, Faulty
+from tests.mlflow_sync.faulty import SECOND, Faulty, doze
 from tests.registry import Registry
 from tests.servers import Flavour, MlflowServer, shared_mlflow
+from tests.wire import Script, answer, scripted
 
 Syncer = Callable[..., SyncRun]
 
@@ -81,18 +82,35 @@ def faulty(
     own_mlflow: MlflowServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Faulty]:
     """Stand before `own_mlflow`; the client's pauses between two tries are short."""
-    quick = partial(Client, sleep=lambda seconds: time.sleep(seconds * SECOND))
+    quick = partial(Client, sleep=doze)
     monkeypatch.setattr("mlflow_sync.sync.Client", quick)
     with Faulty(own_mlflow.url) as found:
         yield found
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def impatience() -> Iterator[None]:
     """Shorten the deadline of a request, and keep answers small.
 
-    How long silence is borne is a setting of each server: give it 60 * SECOND.
+    How long silence is borne is a setting of each server; 1 s is the least.
     """
     bounds = Connection.__init__.__kwdefaults__
-    monkeypatch.setitem(bounds, "deadline", bounds["deadline"] * SECOND)
-    monkeypatch.setitem(bounds, "max_bytes", 2**20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(bounds, "deadline", 90 * SECOND)
+        patch.setitem(bounds, "max_bytes", 2**20)
+        yield
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    with impatience():
+        yield
+
+
+@pytest.fixture
+def foreign() -> Iterator[Script]:
+    """Another host than MLflow's, which must never hear of us."""
+    with scripted(lambda client, _: client.sendall(answer(b"{}"))) as found:
+        found.url = found.url.replace("127.0.0.1", "localhost")
+        yield found
+    assert found.requests == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ class Faulty(Proxy):
         return fault(request, response) if fault else response
 
 
+def doze(seconds: float) -> None:
+    """Sleep, by the client's clock."""
+    time.sleep(seconds * SECOND)
+
+
 def on(path: str, spoil: Spoil) -> Fault:
     """Return a fault of the requests whose path holds `path`."""
 
@@ -56,6 +62,10 @@ def html(status: int) -> Spoil:
 
 def cut(response: Response) -> Response:
     return Response(response.get_data()[:-20], content_type=JSON)
+
+
+def refusing(faulty: Faulty, seconds: float) -> Fault:
+    return lambda *_: OnWire(lambda _: faulty.refuse(seconds))
 
 
 def is_page(path: str) -> bool:
@@ -117,7 +127,7 @@ def kind(make: Kind) -> Kind:
 def refused(scene: Scene) -> Fault:
     """Everybody is hung up on, and connections are refused for up to 20 s."""
     seconds = scene.chance.uniform(0, 20) * SECOND
-    return lambda *_: OnWire(lambda _: scene.faulty.refuse(seconds))
+    return refusing(scene.faulty, seconds)
 
 
 @kind

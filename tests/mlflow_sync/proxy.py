@@ -82,7 +82,7 @@ class Proxy:
         return response
 
     def __enter__(self) -> Self:
-        self._listen()
+        self.admit()
         return self
 
     def __exit__(
@@ -100,22 +100,23 @@ class Proxy:
             raise self._errors[0]
 
     def refuse(self, seconds: float) -> None:
-        """Hang up on everybody, and refuse connections for so long."""
+        """Hang up on everybody, and refuse connections for so long, or until `admit`."""
         self._hang_up()
 
         def admit_again() -> None:
             if not self._is_over.wait(seconds):
-                self._listen()
+                self.admit()
 
         self._start(admit_again)
 
-    def _listen(self) -> None:
+    def admit(self) -> None:
+        """Let connections come, if they do not already."""
         with self._lock:
             if self._listener is not None or self._is_over.is_set():
                 return
             self._listener = _bound(self._port)
             self._listener.listen(128)
-        self._start(self._admit, self._listener)
+        self._start(self._accept, self._listener)
 
     def _hang_up(self) -> None:
         with self._lock:
@@ -130,7 +131,7 @@ class Proxy:
         thread.start()
         self._threads.append(thread)
 
-    def _admit(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         with listener:
             while True:
                 try:
