@@ -120,11 +120,11 @@ class Proxy:
 
     def _hang_up(self) -> None:
         with self._lock:
-            listener, self._listener = self._listener, None
+            if self._listener is not None:
+                _shut(self._listener)  # wakes its thread, which closes it
+                self._listener = None
             for client in self._clients:
                 _shut(client)
-        if listener is not None:
-            _shut(listener)  # wakes its thread, which closes it
 
     def _start(self, work: Callable[..., object], *arguments: Any) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
