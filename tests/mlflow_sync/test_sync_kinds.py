@@ -104,7 +104,7 @@ def name(own_registry: Registry) -> str:
 
 @pytest.fixture
 def server(acme: Organization, faulty: Faulty, name: str) -> TrackingServer:
-    faulty.names, faulty.page_size = name, 5
+    faulty.names = name
     with tenancy.acting_for(acme):
         return save_server(
             TrackingServer(url=faulty.url, auth_method="basic", read_timeout=1),
@@ -176,6 +176,7 @@ def test_what_passes_is_not_noticed(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
+    faulty.page_size = 5  # so that some pages came before
     fault = refusing(faulty, 0) if kind == "refused" else KINDS[kind](scene)
     faulty.fault = strike = Strike(
         fault=fault, fits=lambda path: path.endswith("model-versions/search"), after=1
