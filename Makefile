@@ -57,7 +57,8 @@ bench: install  ## each speed target beside its ratio
 	@DATA_DIR=$(DATA_DIR)/bench $(BIN)/python -m bench $(ARGS)
 
 soak: install  ## the long seeded suites
-	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto -m soak $(ARGS)
+	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto -m soak \
+	  --least-faulty-syncs 200 10 $(ARGS)
 
 lock: install  ## pin requirements/*.txt anew
 	@for name in installer base demo dev mlflow-2.9 mlflow-2.22; do \

@@ -18,7 +18,7 @@ from accounts.models import Membership, Organization, User
 from accounts.roles import Role
 from inventory.models import Source
 
-pytest_plugins = ("tests.mlflow_fixtures",)
+pytest_plugins = ("tests.mlflow_fixtures", "tests.tally")
 
 PASSWORD = "correct-horse-battery"
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-from pytest_httpserver import HTTPServer
 
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync import sync
-from mlflow_sync.client import Client
+from mlflow_sync.client import Client, Connection, Pace
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import save_server
-from tests.mlflow_sync.faulty import Faulty
+from tests.mlflow_sync.faulty import SECOND, Faulty, doze
 from tests.registry import Registry
 from tests.servers import Flavour, MlflowServer, shared_mlflow
+from tests.wire import Script, answer, scripted
 
 pytest.register_assert_rewrite("tests.recordings.expected")
 
@@ -81,9 +82,39 @@ def sync_now(acme: Organization, server: TrackingServer) -> Syncer:
 
 @pytest.fixture
 def faulty(
-    httpserver: HTTPServer, own_mlflow: MlflowServer, monkeypatch: pytest.MonkeyPatch
-) -> Faulty:
-    """Stand before `own_mlflow`; retries come quickly."""
-    quick = partial(Client, delays=(0.01, 0.01, 0.01))
+    own_mlflow: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Faulty]:
+    """Stand before `own_mlflow`; the client's pauses between two tries are short."""
+    quick = partial(Client, sleep=doze)
     monkeypatch.setattr("mlflow_sync.readers.Client", quick)
-    return Faulty(httpserver, own_mlflow.url)
+    monkeypatch.setattr("mlflow_sync.sync.Pace", partial(Pace, sleep=doze))
+    with Faulty(own_mlflow.url) as found:
+        yield found
+
+
+@contextmanager
+def impatience() -> Iterator[None]:
+    """Shorten the deadline of a request, and keep answers small.
+
+    How long silence is borne is a setting of each server; 1 s is the least.
+    """
+    bounds = Connection.__init__.__kwdefaults__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(bounds, "deadline", 90 * SECOND)
+        patch.setitem(bounds, "max_bytes", 2**20)
+        yield
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    with impatience():
+        yield
+
+
+@pytest.fixture
+def foreign() -> Iterator[Script]:
+    """Another host than MLflow's, which must never hear of us."""
+    with scripted(lambda client, _: client.sendall(answer(b"{}"))) as found:
+        found.url = found.url.replace("127.0.0.1", "localhost")
+        yield found
+    assert found.requests == []

@@ -94,7 +94,7 @@ class TestSync(WholeRegistry):
             return run
 
         quick = partial(Client, delays=(0.01, 0.01, 0.01))
-        monkeypatch.setattr("mlflow_sync.sync.Client", quick)
+        monkeypatch.setattr("mlflow_sync.readers.Client", quick)
         return sync
 
     def test_a_connection_test_names_the_release(
