@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import cast
 
 import pytest
 
@@ -44,7 +45,7 @@ class Tally:
             return
         for name, told in report.user_properties:
             if name == FAULTY_SYNCS:
-                for kind, struck, outcome in told:  # type: ignore[misc]
+                for kind, struck, outcome in cast(list[tuple[str, int, str]], told):
                     self._outcomes[kind, outcome] += 1
                     self._strikes[kind] += struck
 

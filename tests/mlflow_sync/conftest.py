@@ -99,6 +99,7 @@ def impatience() -> Iterator[None]:
     How long silence is borne is a setting of each server; 1 s is the least.
     """
     bounds = Connection.__init__.__kwdefaults__
+    assert bounds is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(bounds, "deadline", 90 * SECOND)
         patch.setitem(bounds, "max_bytes", 2**20)

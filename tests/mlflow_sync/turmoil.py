@@ -41,7 +41,7 @@ class Turmoil:
             self._chance.choice(self._changes())()
 
     def _changes(self) -> list[Callable[[], object]]:
-        found = [
+        found: list[Callable[[], object]] = [
             self._new_model,
             self._new_version,
             self._tag_model,
