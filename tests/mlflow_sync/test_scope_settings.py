@@ -14,7 +14,7 @@ from mlflow_sync.models import TrackingServer
 from mlflow_sync.scope import Scope
 from mlflow_sync.servers import save_server
 from tests.callers import calling
-from tests.mlflow_sync.test_admin import FILLED, SERVERS
+from tests.mlflow_sync.test_admin import FILLED, RUNS, SERVERS
 from tests.pages import Visitor
 from tests.rows import a_model, a_sync, an_unregistered_model
 
@@ -158,6 +158,20 @@ def test_the_servers_page_tells_its_scope_and_leads_to_what_is_outside(
     assert f"{unregistered}?source={research.source_id}" in html
     assert "5 1 out of scope" in visitor.rows(SERVERS)[0]
     assert "5 models, 1 out of scope" in visitor.text("")
+
+
+def test_a_sync_runs_page_counts_what_is_outside_and_unregistered(
+    acme: Organization, olga: User, research: TrackingServer
+) -> None:
+    with tenancy.acting_for(acme):
+        run = a_sync(research, counts={"models": 9, "out_of_scope": 4})
+        other = a_sync(research, counts={"models": 9, "unregistered": 7})
+    visitor = Visitor(olga)
+
+    text = visitor.text(f"{RUNS}{run.pk}/change/")
+    assert "Out of scope 4" in text
+    assert "Unregistered" not in text
+    assert "Unregistered 7" in visitor.text(f"{RUNS}{other.pk}/change/")
 
 
 # REST

@@ -14,7 +14,7 @@ from accounts.models import AuditEvent, Organization
 from inventory.models import ModelVersion, RegisteredModel, Run
 from mlflow_sync.models import SyncFailure, SyncRun, TrackingServer
 from mlflow_sync.scope import NOT_INCLUDED, NOT_TAGGED
-from mlflow_sync.scoping import LEFT, preview
+from mlflow_sync.scoping import LEFT, Sieve, preview
 from mlflow_sync.servers import save_server
 from tests.mlflow_sync.conftest import Syncer, sync_to_end
 from tests.mlflow_sync.faulty import Faulty
@@ -324,3 +324,23 @@ def test_the_preview_says_what_a_scope_means_for_what_is_known(
             " Of 1 more their tags decide, which are not stored while they are out of "
             "scope."
         )
+
+
+def test_a_page_that_nobody_sieved_is_compared_with_models_in_scope_only(
+    acme: Organization,
+    own_registry: Registry,
+    server: TrackingServer,
+    sync_now: Syncer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = unique("smuggled")
+    trained(own_registry, name)
+    scoped(server, exclude_names="smuggled *")
+    monkeypatch.setattr(Sieve, "versions", lambda self, page: page)
+
+    run = sync_now()
+
+    assert run.status == SyncRun.Status.SUCCEEDED, run.error
+    with tenancy.acting_for(acme):
+        assert not model_of(name).versions.exists()
+        assert not SyncFailure.objects.exists()
