@@ -83,7 +83,7 @@ class SyncRunAdmin(RecordPage[SyncRun]):
 
     permissions: ClassVar[dict[str, Permission]] = {
         "view": Permission.VIEW,
-        "cancel": Permission.SYNC,
+        "sync": Permission.SYNC,
         "confirm": Permission.EDIT_GOVERNANCE,
     }
     record_template = "mlflow_sync/run.html"
@@ -214,8 +214,10 @@ class SyncRunAdmin(RecordPage[SyncRun]):
         failures = list(row.failures.all()[: FAILURES_SHOWN + 1])
         return {
             **_progress(row),
-            "may_cancel": row.is_active and self._may("cancel"),
-            "may_confirm": row.is_doubted and self._may("confirm"),
+            "may_cancel": row.is_active and self._may("sync"),
+            "may_confirm": row.is_doubted
+            and self._may("confirm")
+            and self._may("sync"),  # which follows
             "failures": failures[:FAILURES_SHOWN],
             "are_more_failures": len(failures) > FAILURES_SHOWN,
         }

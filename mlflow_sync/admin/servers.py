@@ -343,6 +343,7 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
         runs = list(SyncRun.objects.filter(server=server)[:RUNS_SHOWN])
         for run in runs:
             run.server = server
+        may_sync = self.has_sync_permission(request) and not server.removed_at
         return {
             **self.about_webhook(request, server),
             "server": server,
@@ -352,8 +353,8 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
             "runs": runs,
             "doubted": next((run for run in runs[:1] if run.is_doubted), None),
             "crumbs": self.crumbs(server),
-            "may_confirm": self._may("confirm") and not server.removed_at,
-            "may_sync": self.has_sync_permission(request) and not server.removed_at,
+            "may_confirm": self._may("confirm") and may_sync,  # which follows
+            "may_sync": may_sync,
             "may_change": self.has_change_permission(request),
             "all_runs": reverse("admin:mlflow_sync_syncrun_changelist")
             + f"?server={server.pk}",

@@ -35,20 +35,24 @@ class Pace:
         self._sleep = sleep
         self._lock = Lock()
         self._next = 0.0  # on the monotonic clock
+        self._held = 0.0  # so long nobody may ask, whoever has a turn already
 
     def wait(self) -> None:
-        """Wait for this request's turn."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(self._next, now)
-            self._next = turn + self._interval
-        if turn > now:
-            self._sleep(turn - now)
+        """Wait for this request's turn; for another one if it fell into a hold."""
+        turn = -1.0
+        while turn < self._held:
+            with self._lock:
+                now = time.monotonic()
+                turn = max(self._next, now)
+                self._next = turn + self._interval
+            if turn > now:
+                self._sleep(turn - now)
 
     def hold(self, seconds: float) -> None:
         """Let nobody ask for so long: the server said so to one of the connections."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
+            self._held = max(self._held, time.monotonic() + seconds)
+            self._next = max(self._next, self._held)
 
     def ease(self) -> None:
         """Ask for half as many runs at once from now on: it was too much."""

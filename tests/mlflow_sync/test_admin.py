@@ -39,6 +39,14 @@ FILLED = {
     "read_timeout": "60",
     "read_artifacts": "on",
     "is_enabled": "on",
+    "reread_within": "24",
+    "concurrency": "4",
+    "request_budget": "",
+    "vanish_percent": "20",
+    "vanish_always": "10",
+    "hash_files": "on",
+    "hash_limit": "2048",
+    "rehash_days": "30",
 }
 
 
