@@ -295,7 +295,7 @@ def test_the_history_begins_with_what_is_there(source: Source) -> None:
     )
     AliasEvent.objects.all().delete()
     LifecycleEvent.objects.filter(to_stage="").delete()
-    migration = import_module("inventory.migrations.0003_events_of_what_is_there")
+    migration = import_module("inventory.migrations.0004_events_of_what_is_there")
 
     with connection.schema_editor() as editor:
         migration.begin(apps, editor)

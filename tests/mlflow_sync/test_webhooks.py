@@ -249,7 +249,7 @@ def test_what_comes_in_while_a_run_is_active_waits_for_its_end(
 
 
 @pytest.mark.parametrize("status", ["queued", "running"])
-@pytest.mark.parametrize("reach", SyncRun.Reach)
+@pytest.mark.parametrize("reach", [SyncRun.Reach.REGISTRY, SyncRun.Reach.MODELS])
 def test_no_run_is_asked_for_beside_another_one(
     production: TrackingServer, status: str, reach: str
 ) -> None:
@@ -258,6 +258,22 @@ def test_no_run_is_asked_for_beside_another_one(
 
     assert webhooks.follow_up(production) is None
     assert waiting() == ["credit"]
+
+
+@pytest.mark.parametrize("status", ["queued", "running"])
+def test_what_only_reads_files_makes_way(
+    production: TrackingServer, status: str
+) -> None:
+    files = SyncRun.Reach.FILES
+    of_files = a_sync(production, status=status, reach=files, finished_at=None)
+    told(production, "credit")
+
+    run = webhooks.follow_up(production)
+
+    assert run is not None
+    assert run.targets == ["credit"]
+    of_files.refresh_from_db()
+    assert (of_files.status, of_files.error_kind) == ("cancelled", SyncRun.GAVE_WAY)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +405,7 @@ def test_what_still_waits_is_followed_up_every_few_minutes(
                 trigger=SyncRun.Trigger.MANUAL,
                 status=SyncRun.Status.RUNNING,
                 heartbeat_at=now() - timedelta(minutes=5),
+                attempts=lease.MAX_ATTEMPTS,  # it is closed, and not taken up again
             )
 
     jobs.tend()
