@@ -265,7 +265,9 @@ def test_what_only_reads_files_makes_way(
     production: TrackingServer, status: str
 ) -> None:
     files = SyncRun.Reach.FILES
-    of_files = a_sync(production, status=status, reach=files, finished_at=None)
+    of_files = a_sync(
+        production, status=status, reach=files, queued_at=now(), finished_at=None
+    )
     told(production, "credit")
 
     run = webhooks.follow_up(production)
