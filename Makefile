@@ -4,15 +4,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MLFLOW2 := .venv-mlflow2
 DATA_DIR ?= var
 PORT ?= 8000
 MLFLOW_PORT ?= 5050
 export DATA_DIR PORT MLFLOW_PORT
 
-.PHONY: help install demo run test check bench soak lock clean
+.PHONY: help install demo run test test-mlflow2 check bench soak lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
 
 install: $(VENV)/.installed  ## create .venv with everything pinned
 
@@ -35,6 +36,16 @@ run: install  ## the console and a worker, with your own data under DATA_DIR
 test: install  ## all tests
 	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto $(ARGS)
 
+test-mlflow2: install $(MLFLOW2)/.installed  ## a sync from a real MLflow 2, of an environment of its own
+	@DATA_DIR=$(DATA_DIR)/test MLFLOW_PYTHON=$(CURDIR)/$(MLFLOW2)/bin/python $(BIN)/python -m pytest \
+	  -m 'not mlflow3 and not soak' tests/mlflow_sync/test_mlflow2.py tests/mlflow_sync/test_sync.py $(ARGS)
+
+$(MLFLOW2)/.installed: requirements/mlflow-2.22.txt | install
+	@echo "Installing into $(MLFLOW2) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(MLFLOW2)
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(MLFLOW2)/bin/python requirements/mlflow-2.22.txt
+	@touch $@
+
 check: install  ## format, lint, types, settings, migrations
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -43,16 +54,16 @@ check: install  ## format, lint, types, settings, migrations
 	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: install  ## each speed target beside its ratio
-	@DATA_DIR=$(DATA_DIR)/bench $(BIN)/python -m bench
+	@DATA_DIR=$(DATA_DIR)/bench $(BIN)/python -m bench $(ARGS)
 
 soak: install  ## the long seeded suites
 	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto -m soak $(ARGS)
 
 lock: install  ## pin requirements/*.txt anew
-	@for name in installer base demo dev; do \
+	@for name in installer base demo dev mlflow-2.9 mlflow-2.22; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 	    --python-version 3.11 --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
 
-clean:  ## remove .venv; data under DATA_DIR stays
-	@rm -rf $(VENV)
+clean:  ## remove the environments; data under DATA_DIR stays
+	@rm -rf $(VENV) $(MLFLOW2)

@@ -32,7 +32,7 @@ class Acting:
     organization_name: str = ""
     actor: User | None = None
     role: Role | None = None
-    origin: str = "system"  # console, API, command, sync, scheduler, system
+    origin: str = "system"  # console, API, command, sync, scheduler, webhook, system
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     doing: str = ""  # of a request: its method and path
     afterwards: list[Callable[[], None]] = field(default_factory=list, compare=False)

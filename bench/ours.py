@@ -1,16 +1,18 @@
 """One sync of one server in a process of its own, measured from inside.
 
-`python -m bench.ours ORGANIZATION URL` prints one JSON object. The organization and the
+`python -m bench.ours ORGANIZATION URL REQUESTS [--artifacts]` prints one JSON object,
+and writes what it asked of the server to the file REQUESTS. The organization and the
 server are made if need be; the second call is the sync without a change.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
-import sys
 import time
+from pathlib import Path
 
 import django
 
@@ -21,13 +23,14 @@ from django.db import connection  # noqa: E402
 
 from accounts import tenancy  # noqa: E402
 from accounts.models import Organization  # noqa: E402
+from bench import recording  # noqa: E402
 from mlflow_sync import sync  # noqa: E402
 from mlflow_sync.models import SyncRun, TrackingServer  # noqa: E402
 from mlflow_sync.queueing import request_sync  # noqa: E402
 from mlflow_sync.servers import save_server  # noqa: E402
 from verifywise import pipeline  # noqa: E402
 
-# What a sync without a change may write: its own record, the trail, the queue.
+# What a sync without a change may write: its own record and the trail.
 ALLOWED = {
     "mlflow_sync_syncrun",
     "accounts_auditevent",
@@ -45,26 +48,37 @@ def writes() -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def main(slug: str, url: str) -> None:
+def tell_the_planner() -> None:
+    """Count rows anew, as the pipeline does after a large sync."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("organization")
+    parser.add_argument("url")
+    parser.add_argument("requests", type=Path)
+    parser.add_argument("--artifacts", action="store_true")
+    asked = parser.parse_args()
+
     organization, _ = Organization.objects.get_or_create(
-        slug=slug, defaults={"name": slug}
+        slug=asked.organization, defaults={"name": asked.organization}
     )
     with tenancy.acting_for(organization, origin="command"):
         server = TrackingServer.objects.select_related("source").first()
         if server is None:
             server = save_server(
-                TrackingServer(url=url, is_enabled=False), name="bench"
+                TrackingServer(url=asked.url, is_enabled=False), name="bench"
             )
-        elif server.url != url:
-            server.url = url
-            save_server(server)
         run = request_sync(
             server,
             trigger=SyncRun.Trigger.COMMAND,
-            with_artifacts=False,
+            with_artifacts=asked.artifacts,
             enqueue=False,
         )
     before = writes()
+    requests = recording.record()
     began = time.perf_counter()
     finished = sync.advance(organization, run.pk, patience=float("inf"))
     synced = time.perf_counter()
@@ -74,12 +88,17 @@ def main(slug: str, url: str) -> None:
     after = writes()
     assert finished is not None
     assert finished.status == SyncRun.Status.SUCCEEDED, finished.error
+    assert finished.count("requests") == len(requests), "a request was not recorded"
+    recording.write(asked.requests, requests)
+    tell_the_planner()
     print(
         json.dumps(
             {
                 "seconds": synced - began,
                 "judged_seconds": judged - began,
-                "requests": finished.count("requests"),
+                "requests": len(requests),
+                "registry_requests": sum(each.is_of_registry for each in requests),
+                "connections": server.concurrency,
                 "versions": finished.count("versions"),
                 "created": finished.count("created"),
                 "peak_mb": peak,
@@ -94,4 +113,4 @@ def main(slug: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main()

@@ -52,7 +52,14 @@ def badges(counts: Mapping[str, int] | None) -> SafeString:
     )
 
 
-def badges_of(evaluation: Evaluation | None) -> SafeString:
+def badges_of(version: ModelVersion) -> SafeString:
+    """Return the badges of a version, none for one whose model is out of scope.
+
+    Costs queries unless `evaluation` and registered model were selected along.
+    """
+    if version.is_left_out:
+        return markup.NOTHING
+    evaluation = evaluation_of(version)
     if evaluation is None:
         return badges(None)
     return badges({name: getattr(evaluation, name) for name in Evaluation.COUNTS})

@@ -48,6 +48,7 @@ __all__ = (
     "Section",
     "Stage",
     "Told",
+    "UnregisteredRecord",
     "VersionRecord",
     "is_known",
 )
@@ -88,7 +89,10 @@ class Redaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
-    """A registered model. Times are aware UTC datetimes."""
+    """A registered model. Times are aware UTC datetimes.
+
+    Of one that is out of scope only name and times are told, and `out_of_scope`: why.
+    """
 
     name: str
     description: str = ""
@@ -99,6 +103,7 @@ class ModelRecord:
     latest_versions: Mapping[str, int] = field(
         default_factory=dict
     )  # stage -> version number
+    out_of_scope: str = ""  # a sentence; "" is in scope
     redactions: tuple[Redaction, ...] = ()
     fingerprint: str
 
@@ -139,6 +144,22 @@ class RunRecord:
         default_factory=dict
     )  # name, also of an unusable one -> step and at (ISO 8601, UTC), where told
     dataset_inputs: tuple[Mapping[str, str], ...] = ()  # name, digest, context, …
+    redactions: tuple[Redaction, ...] = ()
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnregisteredRecord:
+    """A model that a run logged and nobody registered; `external_id` registers it."""
+
+    kind: str
+    external_id: str
+    name: str
+    model_type: str = ""
+    status: str = ""
+    run_id: str = ""
+    experiment_id: str = ""
+    created_at: datetime | None = None
     redactions: tuple[Redaction, ...] = ()
     fingerprint: str
 

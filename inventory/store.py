@@ -14,8 +14,10 @@ from typing import Protocol, TypeVar
 
 from django.utils.timezone import now
 
-from inventory.manifest import ManifestRow, content, with_states
+from accounts import audit
+from inventory import events
 from inventory.models import (
+    AliasEvent,
     Experiment,
     LifecycleEvent,
     ModelVersion,
@@ -29,10 +31,9 @@ from inventory.records import (
     ExperimentRecord,
     ModelRecord,
     RunRecord,
-    Stage,
     VersionRecord,
 )
-from inventory.writing import StoreReport, plain, write, write_history
+from inventory.writing import BATCH, StoreReport, plain, write, write_history
 
 _RUN_FIELDS = (
     "experiment_id", "name", "status", "lifecycle_stage", "user_id", "started_at",
@@ -45,7 +46,7 @@ _EXPERIMENT_FIELDS = (
 )  # fmt: skip
 _MODEL_FIELDS = (
     "name", "description", "created_at", "last_updated_at", "tags", "aliases",
-    "latest_versions",
+    "latest_versions", "out_of_scope",
 )  # fmt: skip
 # Of the record, all but what identifies the row and what is told in its own shape.
 _VERSION_FIELDS = (
@@ -86,13 +87,18 @@ def meant(rows: Iterable[Known], created_at: datetime | None) -> Known | None:
 
 
 def store_models(
-    source: Source, records: Sequence[ModelRecord], *, at: datetime
+    source: Source,
+    records: Sequence[ModelRecord],
+    *,
+    at: datetime,
+    previous_sync: datetime | None,
 ) -> dict[str, RegisteredModel]:
-    """Write registered models; return their rows by name.
+    """Write registered models and how their aliases moved; return the rows by name.
 
     A name whose creation time differs is another model that took the name: the row
     before it becomes absent, with its versions, and keeps its history. A model that
-    was absent and is told again is the row it was.
+    was absent and is told again is the row it was. One that leaves the scope, or comes
+    back into it, is noted in the trail.
     """
     known = defaultdict(list)
     for row in RegisteredModel.objects.filter(
@@ -101,7 +107,13 @@ def store_models(
         known[row.name].append(row)
     told = {record.name: record.created_at for record in records}
     rows, usurped = _recognized(known, told)
-    mark_models_absent(usurped, at=at)
+    mark_models_absent(usurped, at=at, previous_sync=previous_sync)
+    scoped = {name: row.out_of_scope for name, row in rows.items()}
+    aliased = {
+        name: row.aliases
+        for name, row in rows.items()
+        if not (row.absent_since or row.out_of_scope)
+    }
     write(
         RegisteredModel,
         source,
@@ -110,7 +122,55 @@ def store_models(
         key="name",
         at=at,
     )
+    # The aliases of what is out of scope are not stored: they have not moved.
+    inside = {name: row for name, row in rows.items() if not row.out_of_scope}
+    _store_alias_moves(source, inside, aliased, at=at, previous_sync=previous_sync)
+    _note_scope(
+        source, {name: (scoped[name], rows[name].out_of_scope) for name in scoped}
+    )
     return rows
+
+
+def _store_alias_moves(
+    source: Source,
+    rows: Mapping[str, RegisteredModel],
+    before: Mapping[str, Mapping[str, int]],
+    *,
+    at: datetime,
+    previous_sync: datetime | None,
+) -> None:
+    """Write how aliases moved; `before` holds those of models that were told before.
+
+    Of a model that was not, nobody knows since when its aliases are as they are: it may
+    have been there, and hidden from us.
+    """
+    moved = [
+        event
+        for name, row in rows.items()
+        for event in events.alias_moves(
+            row,
+            before.get(name, {}),
+            row.aliases,
+            at=at,
+            previous_sync=previous_sync if name in before else None,
+        )
+    ]
+    AliasEvent.objects.bulk_create(moved, batch_size=BATCH)
+    told = [str(event) for event in moved if event.registered_model.name in before]
+    if told:
+        audit.record("alias.moved", source, changes={"moved": told})
+
+
+def _note_scope(source: Source, reasons: Mapping[str, tuple[str, str]]) -> None:
+    """Note which models left the scope or came back; `reasons` are before and after."""
+    left = {name: why for name, (then, why) in reasons.items() if why and not then}
+    back = [name for name, (then, why) in reasons.items() if then and not why]
+    if left or back:
+        audit.record(
+            "registered_models.scoped",
+            source,
+            changes={"out_of_scope": left, "in_scope": back},
+        )
 
 
 def rename_models(renamed: Sequence[tuple[RegisteredModel, str]]) -> None:
@@ -123,8 +183,10 @@ def rename_models(renamed: Sequence[tuple[RegisteredModel, str]]) -> None:
         absent_since=now()
     )
     for row, name in renamed:
-        row.name, row.absent_since = name, None
-        RegisteredModel.objects.filter(pk=row.pk).update(name=name, absent_since=None)
+        row.name = name
+        RegisteredModel.objects.filter(pk=row.pk).update(
+            name=name, absent_since=row.absent_since
+        )
 
 
 def store_experiments(
@@ -191,8 +253,8 @@ def store_versions(
         for record in records
     }
     present, usurped = _recognized(known, told)
-    mark_versions_absent(usurped, at=at)
-    stages = {key: row.lifecycle_stage for key, row in present.items()}
+    mark_versions_absent(usurped, at=at, previous_sync=previous_sync)
+    before = {key: events.Stood.of(row) for key, row in present.items()}
     report = write(
         ModelVersion,
         source,
@@ -216,85 +278,52 @@ def store_versions(
         key=None,
         at=at,
     )
-    events = [
-        LifecycleEvent(
-            version=present[key],
-            from_stage=stages.get(key, ""),
-            to_stage=record.lifecycle_stage,
-            told_by=str(record.provenance.get("lifecycle_stage", ""))[:300],
-            observed_after=previous_sync,
-            observed_before=at,
-        )
+    moves = [
+        move
         for record in records
-        if stages.get(key := (record.model_name, record.version_number), "")
-        != record.lifecycle_stage
+        if (
+            move := events.stage_move(
+                present[key := (record.model_name, record.version_number)],
+                record,
+                before=before.get(key, events.NOWHERE),
+                at=at,
+                previous_sync=previous_sync,
+            )
+        )
     ]
-    LifecycleEvent.objects.bulk_create(events)
-    report.moved = [str(event) for event in events if event.from_stage]
+    LifecycleEvent.objects.bulk_create(moves, batch_size=BATCH)
+    report.moved = [str(move) for move in moves if move.from_stage]
     return report
 
 
-def store_manifest(
-    version: ModelVersion,
-    manifest: Sequence[ManifestRow],
-    *,
-    due_at: datetime | None,
-    at: datetime,
-) -> bool:
-    """Write what was read of a version's files, and when to look at them again.
-
-    Returns whether anything is other than it was. If not, and files were only found to
-    be what they are, there is no history row, and nothing is judged anew.
-    """
-    is_change = content(version.artifact_manifest) != content(manifest)
-    version.artifact_manifest = plain(manifest)
-    version.files_due_at = due_at
-    names = ["artifact_manifest", "files_due_at"]
-    if is_change:
-        version.evidence_files = with_states(version.evidence_files, manifest)
-        version.count_files()
-        version.changed_at = at
-        names += [
-            "evidence_files", "files_hashed", "files_waiting", "files_too_large",
-            "files_changed", "changed_at",
-        ]  # fmt: skip
-    ModelVersion.objects.filter(pk=version.pk).update(
-        **{name: getattr(version, name) for name in names}
+def mark_models_absent(
+    rows: Sequence[RegisteredModel], *, at: datetime, previous_sync: datetime | None
+) -> None:
+    """Mark present models, with versions and aliases, as no longer told."""
+    if not rows:
+        return
+    versions = ModelVersion.objects.present().filter(registered_model__in=rows)
+    mark_versions_absent(list(versions), at=at, previous_sync=previous_sync)
+    AliasEvent.objects.bulk_create(
+        [
+            event
+            for row in rows
+            for event in events.alias_moves(
+                row, row.aliases, {}, at=at, previous_sync=previous_sync
+            )
+        ],
+        batch_size=BATCH,
     )
-    if is_change:
-        write_history(ModelVersion, [version], update=True)
-    return is_change
-
-
-def look_at_files_again(source: Source, *, at: datetime) -> None:
-    """Let the job that hashes files look at all of a source: what it wants has changed.
-
-    Only the schedule is written, which is no part of the record. Costs one update.
-    """
-    ModelVersion.objects.present().filter(
-        source=source, lifecycle_stage=Stage.PRODUCTION
-    ).exclude(artifact_manifest=[]).update(files_due_at=at)
-
-
-def postpone_files(source: Source, *, until: datetime, at: datetime) -> None:
-    """Let nobody look before `until` at files that are due now. Costs one update."""
-    ModelVersion.objects.filter(source=source, files_due_at__lte=at).update(
-        files_due_at=until
-    )
-
-
-def mark_models_absent(rows: Sequence[RegisteredModel], *, at: datetime) -> None:
-    """Mark models, and their versions, as no longer told by their source."""
-    versions = (
-        list(ModelVersion.objects.present().filter(registered_model__in=rows))
-        if rows
-        else []
-    )
-    _mark_absent(ModelVersion, versions, at)
     _mark_absent(RegisteredModel, rows, at)
 
 
-def mark_versions_absent(rows: Sequence[ModelVersion], *, at: datetime) -> None:
+def mark_versions_absent(
+    rows: Sequence[ModelVersion], *, at: datetime, previous_sync: datetime | None
+) -> None:
+    """Mark present versions as no longer told by their source."""
+    LifecycleEvent.objects.bulk_create(
+        events.ends(rows, at=at, previous_sync=previous_sync), batch_size=BATCH
+    )
     _mark_absent(ModelVersion, rows, at)
 
 

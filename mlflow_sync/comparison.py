@@ -90,9 +90,9 @@ class Comparison:
         names = {clean_text(version.name) for version in self.page.page}
         self.models = {
             row.name: row
-            for row in RegisteredModel.objects.present().filter(
-                source=self.source, name__in=names
-            )
+            for row in RegisteredModel.objects.present()
+            .in_scope()
+            .filter(source=self.source, name__in=names)
         }
         self.model_records = {name: row.record() for name, row in self.models.items()}
         self._load_stored()

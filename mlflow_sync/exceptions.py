@@ -90,6 +90,10 @@ class NormalizationError(Exception):
         self.field = field
 
 
+class BadPattern(Exception):
+    """A line of a server's scope is not well-formed. The message names the line."""
+
+
 class SandboxError(Exception):
     """A file could not be read in the sandbox. The message says why, not what it held."""
 

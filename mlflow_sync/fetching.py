@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mlflow_sync.client import Client, Identity
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.normalize_text import clean_text
+from mlflow_sync.scoping import Sieve
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,
@@ -98,23 +99,26 @@ class Place:
         return page[self.count - listed :]
 
 
-def pages(client: Client, *, targets: Sequence[str], place: Place) -> Iterator[Page]:
+def pages(
+    client: Client, *, targets: Sequence[str], place: Place, sieve: Sieve
+) -> Iterator[Page]:
     """Yield who answers, then models, then experiments, then versions.
 
-    With `targets` only models of these names, and their versions. Versions up to
-    `place`, which an earlier slice has stored, are left out.
+    With `targets` only models of these names, and their versions. Versions that are out
+    of scope are left out, and those up to `place`, which an earlier slice has stored.
     """
     yield client.identify()
     names = targets or (None,)
     for name in names:
         for models in client.search_models(name=name):
-            yield Models(models)
+            yield Models(sieve.models(models))
     yield ModelsEnd()
     for experiments in client.search_experiments():
         yield Experiments(experiments)
     listed, is_behind = 0, not place.count
     for name in names:
-        for versions in client.search_versions(name=name, page_size=VERSIONS_PER_PAGE):
+        for page in client.search_versions(name=name, page_size=VERSIONS_PER_PAGE):
+            versions = sieve.versions(page)
             rest = versions if is_behind else place.rest_of(versions, listed=listed)
             listed += len(versions)
             is_behind = rest is not None

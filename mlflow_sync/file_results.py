@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.timezone import now
 
 from accounts import audit
-from inventory import store
+from inventory import store_files
 from inventory.models import ModelVersion
 from inventory.records import Section
 from mlflow_sync import manifests
@@ -85,7 +85,7 @@ def write(
         manifest = _joined(run, version, place.results, limit=limit, written=written)
     if is_done:
         due_at = manifests.next_due(manifest, limit=limit, every=every)
-    store.store_manifest(
+    store_files.store_manifest(
         version,
         manifest,
         due_at=due_at if version.is_in_production else None,

@@ -20,7 +20,7 @@ from django.utils.timezone import now
 
 from accounts import tenancy
 from accounts.models import Organization
-from inventory import store
+from inventory import store_files
 from inventory.manifest import ManifestRow
 from inventory.models import ModelVersion
 from inventory.records import Section
@@ -306,7 +306,7 @@ class Hashing:
         logger.warning("%s: %s", self.run, GIVEN_UP)
         at = now()
         with self._storing():
-            store.postpone_files(
+            store_files.postpone_files(
                 self.run.server.source, until=at + manifests.ASK_AGAIN, at=at
             )
             failure(self.run, Section.ARTIFACTS, GIVEN_UP, model_name="").save()

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from accounts import markup
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SyncRun, TrackingServer, WebhookDelivery
 
 _TONES = {
     SyncRun.Status.QUEUED: "low",
@@ -19,6 +19,25 @@ _TONES = {
     SyncRun.Status.SKIPPED: "medium",
     SyncRun.Status.CANCELLED: "medium",
 }
+
+_OUTCOMES = {
+    WebhookDelivery.Outcome.ACCEPTED: ("good", "Its model is read."),
+    WebhookDelivery.Outcome.UNKNOWN_EVENT: ("weak", "It tells of nothing we read."),
+    WebhookDelivery.Outcome.UNKNOWN_MODEL: (
+        "weak",
+        "The sync that followed met no model of this name.",
+    ),
+    WebhookDelivery.Outcome.OTHER_WORKSPACE: (
+        "weak",
+        "This server is read in another workspace of MLflow.",
+    ),
+}
+
+
+def delivery_outcome(delivery: WebhookDelivery) -> SafeString:
+    outcome = WebhookDelivery.Outcome(delivery.outcome)
+    tone, title = _OUTCOMES[outcome]
+    return markup.chip(outcome.label, tone, title=title)
 
 
 def run_status(status: str, *, error: str = "") -> SafeString:

@@ -31,6 +31,7 @@ class Placing:
 
     source: Source
     is_whole: bool = True
+    previous: datetime | None = None  # when the last sync of the whole registry began
     names: set[str] = field(default_factory=set)  # all that were told
     _waiting: list[ModelRecord] = field(default_factory=list)
     _is_first: bool | None = None
@@ -41,7 +42,7 @@ class Placing:
         if self._is_first is None:
             self._is_first = self.is_whole and not models.exists()
         if self._is_first:
-            store.store_models(self.source, records, at=now())
+            self._write(records)
             return
         named = models.present().filter(name__in=[record.name for record in records])
         known = {row.name: row for row in named.only("name", "created_at")}
@@ -50,7 +51,7 @@ class Placing:
             for record in records
             if (row := known.get(record.name)) and store.meant([row], record.created_at)
         ]
-        store.store_models(self.source, placed, at=now())
+        self._write(placed)
         there = {record.name for record in placed}
         self._waiting += [record for record in records if record.name not in there]
 
@@ -65,7 +66,9 @@ class Placing:
         holders = RegisteredModel.objects.present().filter(
             source=self.source, name__in=[name for _, name in renamed]
         )
-        store.mark_models_absent(list(holders.exclude(pk__in=before)), at=now())
+        store.mark_models_absent(
+            list(holders.exclude(pk__in=before)), at=now(), previous_sync=self.previous
+        )
         store.rename_models(renamed)
         for row, name in renamed:
             audit.record(
@@ -73,7 +76,7 @@ class Placing:
                 row,
                 changes={"name": {"from": before[row.pk], "to": name}},
             )
-        store.store_models(self.source, self._waiting, at=now())
+        self._write(self._waiting)
         self._waiting = []
 
     def _leave_what_may_be_renamed(self) -> None:
@@ -88,6 +91,9 @@ class Placing:
         self._waiting = [
             record for record in self._waiting if record.created_at not in taken
         ]
+
+    def _write(self, records: list[ModelRecord]) -> None:
+        store.store_models(self.source, records, at=now(), previous_sync=self.previous)
 
     def _renamed(self) -> Renamed:
         """Pair rows with the names they have now, where their creation time decides."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from mlflow_sync.client import Client, Connection, Pace
 
@@ -74,12 +74,12 @@ class Readers:
                 self._idle()
         return future.result()
 
-    def ahead(self, pages: Iterator[T]) -> Iterator[T]:
-        """Yield what `pages` does, each fetched while the one before is being used."""
-        future = self._follow(self._threads.submit(next, pages, None))
-        while (page := self.result(future)) is not None:
-            future = self._follow(self._threads.submit(next, pages, None))
-            yield page
+    def pages(self, pages: Iterator[T]) -> Pages[T]:
+        """Return the pages, each asked for by a thread, with the client that they use."""
+        return Pages(self, pages)
+
+    def next_of(self, pages: Iterator[T]) -> Future[T | None]:
+        return self._follow(self._threads.submit(next, pages, None))
 
     def _follow(self, future: Future[T]) -> Future[T]:
         self._under_way.add(future)
@@ -93,3 +93,31 @@ class Readers:
     @property
     def bytes(self) -> int:
         return sum(client.bytes for client in (self.lister, *self._clients))
+
+
+class Pages(Generic[T]):
+    """The pages of a list, none of which is None.
+
+    Who iterates calls `prefetch` as soon as the next one may be in memory as well.
+    """
+
+    def __init__(self, readers: Readers, pages: Iterator[T]) -> None:
+        self._readers = readers
+        self._pages = pages
+        self._next: Future[T | None] | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        self.prefetch()
+        future, self._next = self._next, None
+        page = self._readers.result(future) if future else None
+        if page is None:
+            raise StopIteration
+        return page
+
+    def prefetch(self) -> None:
+        """Let the next page be asked for; nothing happens while one is."""
+        if self._next is None:
+            self._next = self._readers.next_of(self._pages)

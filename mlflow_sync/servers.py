@@ -20,7 +20,7 @@ from accounts import audit
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory.models import Source
-from inventory.store import look_at_files_again
+from inventory.store_files import look_at_files_again
 from mlflow_sync import queueing, schedules
 from mlflow_sync.client import Client, Connection
 from mlflow_sync.exceptions import (
@@ -28,7 +28,12 @@ from mlflow_sync.exceptions import (
     SyncError,
     UndecryptableSecret,
 )
-from mlflow_sync.models import TrackingServer, TrackingServerSecret
+from mlflow_sync.models import (
+    SCOPE_FIELDS,
+    TrackingServer,
+    TrackingServerSecret,
+    WebhookEndpoint,
+)
 
 NAME_OF_REMOVED = (
     "A server of this name was removed, and its models are kept under it: save the "
@@ -52,6 +57,8 @@ _AUDITED = (
     "vanish_percent",
     "vanish_always",
     *OF_FILES,
+    *SCOPE_FIELDS,
+    "find_unregistered",
 )
 
 
@@ -157,6 +164,7 @@ def remove_server(server: TrackingServer) -> None:
         TrackingServerSecret.objects.filter(server=server).update(
             username="", password="", token="", headers=""
         )
+        WebhookEndpoint.objects.filter(server=server).delete()
         server.removed_at = now()
         server.save()
         audit.record("tracking_server.removed", server)

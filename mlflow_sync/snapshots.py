@@ -99,6 +99,24 @@ class ExperimentSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedModelSnapshot:
+    """A row of logged-models/search, or an entry of a run's tag mlflow.log-model.history.
+
+    `address` is what registers it; `sources` are what the source of a version says that
+    is made from it.
+    """
+
+    address: str  # models:/m-…, or runs:/<run id>/<path>
+    sources: tuple[str, ...]
+    name: str
+    model_type: str = ""
+    status: str = ""
+    run_id: str = ""
+    experiment_id: str = ""
+    creation_timestamp: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileSnapshot:
     """A file of a version's artifacts; the path is relative to the listed root.
 

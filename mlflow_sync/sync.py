@@ -8,6 +8,7 @@ that takes long saves its place and goes on in the next job.
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.utils.timezone import now
 
@@ -24,7 +25,7 @@ from accounts.models import Organization
 from inventory import store
 from inventory.models import Source
 from inventory.records import Section
-from mlflow_sync import fetching, gone, lease, slices
+from mlflow_sync import fetching, gone, lease, scoping, slices, unregistered
 from mlflow_sync.chunks import VersionChunk, failure
 from mlflow_sync.client import Connection, Identity, Pace
 from mlflow_sync.comparison import Comparison, key_of
@@ -33,12 +34,13 @@ from mlflow_sync.files import FileReader
 from mlflow_sync.fingerprints import normalizer_fingerprint
 from mlflow_sync.hashing import Hashing
 from mlflow_sync.models import SyncFailure, SyncRun
-from mlflow_sync.normalize import normalize_experiment, normalize_model
+from mlflow_sync.normalize import normalize_experiment
 from mlflow_sync.normalize_text import clean_text
 from mlflow_sync.placing import Placing
 from mlflow_sync.progress import Progress, Watcher
 from mlflow_sync.readers import Readers
 from mlflow_sync.sandbox import Sandbox
+from mlflow_sync.scoping import Sieve
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,
@@ -93,9 +95,11 @@ class Sync:
     failed: bool = False
     place: fetching.Place = field(default_factory=fetching.Place)
     is_continued: bool = False
+    looking: dict[str, Any] | None = None  # place, once the registry is read
     placing: Placing = field(init=False)
     turns: Turns = field(init=False)
-    versions: dict[str, set[int]] = field(default_factory=dict)  # told in this slice
+    sieve: Sieve = field(default_factory=Sieve)
+    versions: dict[str, array[int]] = field(default_factory=dict)  # told in this slice
     aliased: dict[str, set[str]] = field(default_factory=dict)  # versions by model
     experiments: set[str] = field(default_factory=set)
     parts: deque[Part] = field(default_factory=deque)  # not asked for yet
@@ -110,6 +114,7 @@ class Sync:
             self.is_continued = True
             self.failed = told["failed"]
             self.place = fetching.Place(**told["versions"])
+            self.looking = told["unregistered"]
         self.listed = self.place.count
 
     @property
@@ -134,23 +139,41 @@ class Sync:
             Sandbox() as sandbox,
         ):
             files = FileReader(readers, sandbox)
-            pages = fetching.pages(
-                readers.lister, targets=self.run.targets, place=self.place
-            )
             try:
-                for page in readers.ahead(pages):
-                    self._take(page, readers)
-                    self.progress.count(readers)
-                    if not self._store_parts(readers, files):
-                        return False
-                if not self._store_parts(readers, files, all_of_them=True):
+                if self.looking is None and not self._read(readers, files):
                     return False
-                if self.is_whole:
-                    if self.is_continued:
-                        self._list_again(readers)
-                    self._mark_gone()
+                return not self.is_whole or self._look_for_unregistered(readers)
             finally:
                 self.progress.count(readers)
+
+    def _read(self, readers: Readers, files: FileReader) -> bool:
+        """Read models and versions; return False when it got late."""
+        pages = readers.pages(
+            fetching.pages(
+                readers.lister,
+                targets=self.run.targets,
+                place=self.place,
+                sieve=self.sieve,
+            )
+        )
+        for page in pages:
+            if not isinstance(page, fetching.Listed):
+                pages.prefetch()
+            self._take(page, readers)
+            del page  # its versions go as their parts are stored
+            self.progress.count(readers)
+            while self.parts:
+                if len(self.parts) <= AHEAD:
+                    pages.prefetch()
+                if not self._store_part(readers, files):
+                    return False
+        while self.waiting:
+            if not self._store_part(readers, files):
+                return False
+        if self.is_whole:
+            if self.is_continued:
+                self._list_again(readers)
+            self._mark_gone()
         return True
 
     def _is_late(self) -> bool:
@@ -162,12 +185,13 @@ class Sync:
         with tenancy.acting_for(self.organization, origin="sync"):
             lease.hold(run)
             connection = slices.identify(run)
+            self.sieve = Sieve.of(server)
             before = SyncRun.objects.whole().filter(server=server).first()
             run.read_with = normalizer_fingerprint(self.vocabulary)
             # Other code, or other words, make other records of the same runs.
             read_all = run.is_full or not before or before.read_with != run.read_with
             if before:
-                self.previous = before.started_at
+                self.previous = self.placing.previous = before.started_at
             if before and self.is_whole:
                 run.turn = before.turn + 1
                 run.expected_versions = before.count("versions")
@@ -194,13 +218,19 @@ class Sync:
                     for model in models
                     if model.aliases
                 }
-                told = self._records(models, normalize_model, Section.VERSION)
+                told = self._records(models, self.sieve.normalize, Section.VERSION)
                 with self._storing():
                     self.placing.store(told)
             case fetching.ModelsEnd():
                 with self._storing():
                     self.placing.finish()
                 self.run.counts["models"] = len(self.placing.names)
+                self.run.counts["out_of_scope"] = scoping.settle(
+                    self.run,
+                    previous=self.previous,
+                    storing=self._storing,
+                    beat=self.progress.beat,
+                )
             case fetching.Experiments(experiments):
                 self.progress.phase("Reading experiments")
                 records = self._records(
@@ -257,29 +287,23 @@ class Sync:
         self.listed += len(versions)
         self.progress.expect(self.listed)
 
-    def _store_parts(
-        self, readers: Readers, files: FileReader, *, all_of_them: bool = False
-    ) -> bool:
-        """Store the parts of a page while those behind it are asked for.
+    def _store_part(self, readers: Readers, files: FileReader) -> bool:
+        """Store the next part, while those behind it are asked for.
 
-        The last few go on waiting for the next page, unless `all_of_them` are wanted.
         Returns False when it got late.
         """
-        while self.parts or (all_of_them and self.waiting):
-            while self.parts and len(self.waiting) < AHEAD:
-                versions, run_ids = self.parts.popleft()
-                ask = partial(
-                    fetching.with_runs,
-                    versions=versions,
-                    asked=run_ids,
-                    experiment_ids=self.experiments,
-                )
-                self.waiting.append(readers.submit(ask))
-            self._store_versions(readers.result(self.waiting.popleft()), files)
-            self.progress.count(readers)
-            if self._is_late():
-                return False
-        return True
+        while self.parts and len(self.waiting) < AHEAD:
+            versions, run_ids = self.parts.popleft()
+            ask = partial(
+                fetching.with_runs,
+                versions=versions,
+                asked=run_ids,
+                experiment_ids=self.experiments,
+            )
+            self.waiting.append(readers.submit(ask))
+        self._store_versions(readers.result(self.waiting.popleft()), files)
+        self.progress.count(readers)
+        return not self._is_late()
 
     def _store_versions(self, page: fetching.Versions, files: FileReader) -> None:
         """Compare a page, read the files that it takes, and store what changed."""
@@ -309,21 +333,30 @@ class Sync:
                 unchanged=report.unchanged,
                 incomplete=chunk.incomplete,
             )
-            place = {"versions": asdict(self.place), "failed": self.failed}
-            lease.save_place(self.run, place)
+            self._save_place()
         for version in page.page[:ready]:
             self._tell(version)
         self.progress.beat()
 
+    def _save_place(self) -> None:
+        place = {
+            "versions": asdict(self.place),
+            "failed": self.failed,
+            "unregistered": self.looking,
+        }
+        lease.save_place(self.run, place)
+
     def _tell(self, version: VersionSnapshot) -> None:
         """Remember that MLflow told a version, in whatever state."""
         if key := key_of(version):
-            self.versions.setdefault(key[0], set()).add(key[1])
+            self.versions.setdefault(key[0], array("L")).append(key[1])
 
     def _list_again(self, readers: Readers) -> None:
         """List all versions once more: earlier slices did not remember theirs."""
         self.progress.phase("Looking for what is gone")
-        for page in readers.ahead(readers.lister.search_versions()):
+        pages = readers.pages(readers.lister.search_versions())
+        for page in pages:
+            pages.prefetch()
             for version in page:
                 self._tell(version)
             self.progress.beat()
@@ -334,7 +367,27 @@ class Sync:
             self.run,
             models=self.placing.names,
             versions=self.versions,
+            previous=self.previous,
             beat=self.progress.beat,
         )
         self.progress.add(absent=absent)
         self.progress.beat()
+
+    def _look_for_unregistered(self, readers: Readers) -> bool:
+        """Return whether that is over; a failure of it leaves the registry as read."""
+        if self.run.server.find_unregistered:
+            self.progress.phase(unregistered.PHASE)
+        found = unregistered.find(
+            readers,
+            self.run,
+            place=self.looking,
+            storing=self._storing,
+            beat=self.progress.beat,
+            is_late=self._is_late,
+        )
+        self.failed = self.failed or found.failed
+        self.looking = found.place
+        if self.looking is not None:
+            with self._storing():
+                self._save_place()
+        return self.looking is None

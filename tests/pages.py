@@ -28,9 +28,16 @@ from inventory.models import (
 )
 from inventory.records import Stage
 from tests.conftest import signed_in
-from tests.rows import a_gap, a_model, a_version, an_evaluation, days
+from tests.rows import (
+    a_gap,
+    a_model,
+    a_version,
+    an_alias_move,
+    an_evaluation,
+    days,
+)
 
-MOST_QUERIES = 15
+MOST_QUERIES = 16
 STAGES = (Stage.ARCHIVED, Stage.PRODUCTION, Stage.STAGING)
 
 
@@ -121,6 +128,7 @@ def _with_versions(model: RegisteredModel, experiment: Experiment) -> Registered
             observed_after=days(0),
             observed_before=days(1),
         )
+        an_alias_move(model, "champion", number - 1 or None, number, (days(0), days(1)))
         judge(version, high=number)
     return model
 

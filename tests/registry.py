@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-import sys
 import time
 import uuid
 from base64 import b64encode
@@ -27,11 +27,18 @@ class Registry:
     """Writes what a test needs into one MLflow server."""
 
     def __init__(
-        self, server: MlflowServer, *, auth: tuple[str, str] | None = None
+        self,
+        server: MlflowServer,
+        *,
+        auth: tuple[str, str] | None = None,
+        workspace: str = "",
     ) -> None:
         self.server = server
+        self.workspace = workspace
         self._session = requests.Session()
         self._session.trust_env = False
+        if workspace:
+            self._session.headers["X-MLFLOW-WORKSPACE"] = workspace
         if auth:  # in UTF-8, as MLflow decodes it; requests itself would take Latin-1
             credentials = b64encode(":".join(auth).encode()).decode()
             self._session.headers["Authorization"] = f"Basic {credentials}"
@@ -107,6 +114,9 @@ class Registry:
         )
         return str(found["model"]["info"]["model_id"])
 
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        self.post("runs/set-tag", run_id=run_id, key=key, value=value)
+
     def model(self, name: str, **body: Any) -> str:
         """Create a registered model and return its name."""
         body["tags"] = _pairs(body.get("tags"))
@@ -135,15 +145,34 @@ class Registry:
         self.post("runs/delete", run_id=run_id)
         subprocess.run(
             [
-                *(sys.executable, "-m", "mlflow", "gc"),
+                *(self.server.python, "-m", "mlflow", "gc"),
                 *("--backend-store-uri", self.server.backend),
-                *("--tracking-uri", self.server.url),
                 *("--run-ids", run_id),
             ],
-            env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+            env=os.environ
+            | {
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_TRACKING_URI": self.server.url,
+            },
             check=True,
             capture_output=True,
         )
+
+
+def history(run_id: str, *paths: str) -> str:
+    """Return the tag mlflow.log-model.history as MLflow 2 writes it."""
+    return json.dumps(
+        [
+            {
+                "run_id": run_id,
+                "artifact_path": path,
+                "utc_time_created": "2026-11-24 09:45:08.658721",
+                "model_uuid": uuid.uuid4().hex,
+                "flavors": {"python_function": {"env": {}}, "sklearn": {"code": None}},
+            }
+            for path in paths
+        ]
+    )
 
 
 def _pairs(values: Mapping[str, str] | None) -> list[dict[str, str]]:

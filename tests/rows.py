@@ -10,7 +10,15 @@ from typing import Any
 
 from compliance.catalogue import Severity
 from compliance.models import Evaluation, Gap
-from inventory.models import ModelVersion, RegisteredModel, Run, Source
+from inventory.models import (
+    AliasEvent,
+    LifecycleEvent,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    Source,
+    UnregisteredModel,
+)
 from mlflow_sync.models import SyncRun, TrackingServer
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,6 +65,59 @@ def a_run(source: Source, run_id: str = "r1", **fields: Any) -> Run:
     }
     return Run.objects.create(
         source=source, run_id=run_id, fingerprint="r", **(told | fields)
+    )
+
+
+def a_stage_move(
+    version: ModelVersion,
+    before: str,
+    after: str,
+    observed: tuple[datetime | None, datetime],
+    *,
+    told_by: str = "alias champion",
+) -> LifecycleEvent:
+    return LifecycleEvent.objects.create(
+        version=version,
+        from_stage=before,
+        to_stage=after,
+        told_by=told_by,
+        observed_after=observed[0],
+        observed_before=observed[1],
+    )
+
+
+def an_alias_move(
+    model: RegisteredModel,
+    alias: str,
+    before: int | None,
+    after: int | None,
+    observed: tuple[datetime | None, datetime],
+) -> AliasEvent:
+    return AliasEvent.objects.create(
+        registered_model=model,
+        alias=alias,
+        from_version=before,
+        to_version=after,
+        observed_after=observed[0],
+        observed_before=observed[1],
+    )
+
+
+def an_unregistered_model(
+    source: Source, address: str = "models:/m-1", **fields: Any
+) -> UnregisteredModel:
+    told = {
+        "kind": UnregisteredModel.Kind.LOGGED_MODEL,
+        "name": "scorer",
+        "status": "READY",
+        "run_id": "r1",
+        "experiment_id": "7",
+        "created_at": days(0),
+        "first_seen_at": days(1),
+        "changed_at": days(1),
+    }
+    return UnregisteredModel.objects.create(
+        source=source, external_id=address, fingerprint="u", **(told | fields)
     )
 
 

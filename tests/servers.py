@@ -3,6 +3,9 @@
 The first process that needs a server starts a keeper (this file, run as a program),
 which starts MLflow and watches a lock that each user holds. When the last user is gone,
 killed ones included, the keeper ends MLflow and itself.
+
+Which MLflow that is, `MLFLOW_PYTHON` in the environment tells: the Python that imports
+it. It is our own where nothing is told.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,13 +26,36 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-START_SECONDS = 90  # a loaded machine; 5 to 10 s are usual
+from cryptography.fernet import Fernet
+
+START_SECONDS = 150  # a loaded machine; 5 to 10 s are usual
 ADMIN = ("admin", "pässword:with colon")
+
+
+PREFIX = "/ml/flow"
+MLFLOW_PYTHON = os.environ.get("MLFLOW_PYTHON", sys.executable)
 
 
 class Flavour(StrEnum):
     OPEN = "open"
     BASIC_AUTH = "basic-auth"  # knows ADMIN, and grants nothing to anybody else
+    FILE_STORE = "file-store"  # has no database; of MLflow 2 only
+    PREFIXED = "prefixed"  # lies below PREFIX
+    UNSERVED = (
+        "unserved"  # hands on no artifacts: its store is S3, of which it knows none
+    )
+    WORKSPACES = "workspaces"
+    WEBHOOKS = "webhooks"  # sends webhooks to this machine, and knows new ones at once
+
+
+OPTIONS: Mapping[Flavour, tuple[str, ...]] = {
+    Flavour.BASIC_AUTH: ("--app-name", "basic-auth"),
+    Flavour.PREFIXED: ("--static-prefix", PREFIX),
+    Flavour.UNSERVED: (
+        *("--no-serve-artifacts", "--default-artifact-root", "s3://bucket/mlflow"),
+    ),
+    Flavour.WORKSPACES: ("--enable-workspaces",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +65,27 @@ class MlflowServer:
     url: str
     folder: Path
     flavour: Flavour
+    python: str  # that imports the same MLflow
 
     @property
     def backend(self) -> str:
-        return f"sqlite:///{self.folder / 'mlflow.db'}"
+        return backend_of(self.folder, self.flavour)
+
+
+def backend_of(folder: Path, flavour: Flavour) -> str:
+    if flavour is Flavour.FILE_STORE:
+        return str(folder / "store")
+    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 @contextmanager
-def shared_mlflow(folder: Path, flavour: Flavour) -> Iterator[MlflowServer]:
-    """Yield the server that lives in `folder`, started by whoever comes first."""
+def shared_mlflow(
+    folder: Path, flavour: Flavour, *, python: Path | str = MLFLOW_PYTHON
+) -> Iterator[MlflowServer]:
+    """Yield the server that lives in `folder`, started by whoever comes first.
+
+    It is the MLflow that `python` imports.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "server.json"
     with (folder / "users.lock").open("w") as users:
@@ -55,8 +93,9 @@ def shared_mlflow(folder: Path, flavour: Flavour) -> Iterator[MlflowServer]:
             fcntl.flock(start, fcntl.LOCK_EX)
             fcntl.flock(users, fcntl.LOCK_SH)  # waits while a keeper cleans up
             if not state.exists():
-                _start_keeper(folder, flavour, state)
-        yield MlflowServer(json.loads(state.read_text())["url"], folder, flavour)
+                _start_keeper(folder, flavour, state, python=python)
+        url = json.loads(state.read_text())["url"]
+        yield MlflowServer(url, folder, flavour, str(python))
 
 
 def free_port() -> int:
@@ -66,10 +105,12 @@ def free_port() -> int:
         return port
 
 
-def _start_keeper(folder: Path, flavour: Flavour, state: Path) -> None:
+def _start_keeper(
+    folder: Path, flavour: Flavour, state: Path, *, python: Path | str
+) -> None:
     with (folder / "keeper.log").open("w") as log:
         keeper = subprocess.Popen(
-            [sys.executable, __file__, str(folder), flavour],
+            [sys.executable, __file__, str(folder), flavour, str(python)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -83,23 +124,23 @@ def _start_keeper(folder: Path, flavour: Flavour, state: Path) -> None:
         time.sleep(0.1)
 
 
-def _keep(folder: Path, flavour: Flavour) -> None:
+def _keep(folder: Path, flavour: Flavour, python: str) -> None:
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    host = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "mlflow", "server"),
+            *(python, "-m", "mlflow", "server"),
             *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
+            *("--backend-store-uri", backend_of(folder, flavour)),
             *("--artifacts-destination", str(folder / "artifacts")),
-            *(("--app-name", "basic-auth") if flavour is Flavour.BASIC_AUTH else ()),
+            *OPTIONS.get(flavour, ()),
         ],
         cwd=folder,
         env=os.environ | _environment(folder, flavour),
         start_new_session=True,
     )
     try:
-        _wait_until_healthy(url, process)
+        url = _wait_until_healthy(host, flavour, process)
         pending = folder / "server.json.new"
         pending.write_text(json.dumps({"url": url}))
         pending.rename(folder / "server.json")
@@ -121,6 +162,13 @@ def _environment(folder: Path, flavour: Flavour) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+    if flavour is Flavour.WEBHOOKS:
+        variables |= {
+            "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+            "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+            "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+        }
     if flavour is Flavour.BASIC_AUTH:
         settings = folder / "basic_auth.ini"
         settings.write_text(
@@ -128,25 +176,31 @@ def _environment(folder: Path, flavour: Flavour) -> dict[str, str]:
             "default_permission = NO_PERMISSIONS\n"
             f"database_uri = sqlite:///{folder / 'auth.db'}\n"
             f"admin_username = {ADMIN[0]}\n"
+            f"admin_password = {ADMIN[1]}\n"
             "authorization_function = "
-            "mlflow.server.auth:authenticate_request_basic_auth\n"
+            "mlflow.server.auth:authenticate_request_basic_auth\n",
+            encoding="utf-8",
         )
         variables |= {
             "MLFLOW_AUTH_CONFIG_PATH": str(settings),
-            "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
             "MLFLOW_FLASK_SERVER_SECRET_KEY": "for tests only",
         }
     return variables
 
 
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_healthy(
+    host: str, flavour: Flavour, process: subprocess.Popen[bytes]
+) -> str:
+    """Return the URL below which the API is; MLflow 2 prefixes its pages alone."""
+    urls = (host + PREFIX, host) if flavour is Flavour.PREFIXED else (host,)
     ends = time.monotonic() + START_SECONDS
     while time.monotonic() < ends and process.poll() is None:
-        try:
-            with urlopen(f"{url}/health", timeout=5):  # noqa: S310 - our own http URL
-                return
-        except (URLError, OSError):
-            time.sleep(0.1)
+        for url in urls:
+            try:
+                with urlopen(f"{url}/health", timeout=5):  # noqa: S310 - our own URL
+                    return url
+            except (URLError, OSError):
+                time.sleep(0.1)
     raise RuntimeError(f"MLflow is not healthy after {START_SECONDS} s.")
 
 
@@ -163,4 +217,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]), Flavour(sys.argv[2]))
+    _keep(Path(sys.argv[1]), Flavour(sys.argv[2]), sys.argv[3])

@@ -6,6 +6,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request and the answer to it; `target` is the path below the gate's, and query."""
+
+    method: str
+    target: str
+    body: bytes
+    status: int
+    kind: str  # of the answer: its Content-Type
+    content: bytes
+
+
 @dataclass(slots=True)
 class Gate:
-    """A reverse proxy before a real server; `seen` has the headers of what came."""
+    """A reverse proxy before a real server.
+
+    `seen` has the headers of what came, `passed` what went through.
+    """
 
     url: str
     seen: list[Mapping[str, str]] = field(default_factory=list)
+    passed: list[Exchange] = field(default_factory=list)
 
 
 @contextmanager
@@ -30,11 +47,12 @@ def gate(
     wanted: Mapping[str, str] | None = None,
     closed: tuple[str, ...] = (),
     tls: ssl.SSLContext | None = None,
+    delay: float = 0,
 ) -> Iterator[Gate]:
     """Pass on what comes below `path` with the wanted headers, over TLS or not.
 
     What lacks a header gets 401, and what starts with one of `closed` below the path
-    gets 404, both as HTML. Every answer sets a cookie.
+    gets 404, both as HTML. Every answer sets a cookie, and comes `delay` seconds late.
     """
     found = Gate(url="")
 
@@ -60,8 +78,20 @@ def gate(
             backend.request(self.command, inner, body or None, kept)
             answer = backend.getresponse()
             kind = answer.headers.get("Content-Type", "text/plain")
-            self.answer(answer.status, answer.read(), kind)
+            content = answer.read()
             backend.close()
+            found.passed.append(
+                Exchange(
+                    method=self.command,
+                    target=inner,
+                    body=body,
+                    status=answer.status,
+                    kind=kind,
+                    content=content,
+                )
+            )
+            time.sleep(delay)
+            self.answer(answer.status, content, kind)
 
         do_GET = do_POST = handle_one
 

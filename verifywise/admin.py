@@ -33,7 +33,7 @@ class ModelPages(JudgedModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist: Any = super().get_changelist_instance(request)
         if not changelist.result_count:
-            changelist.empty_state = how_to_begin()
+            changelist.empty_state = nothing_in_scope() or how_to_begin()
         return changelist
 
 
@@ -90,6 +90,20 @@ class VersionPages(JudgedVersionAdmin):
     def as_of(self, version: ModelVersion) -> Mapping[Section, datetime | None]:
         """Costs one query."""
         return as_of(version, last_reads())
+
+
+def nothing_in_scope() -> dict[str, str] | None:
+    """Say that there are models, and none that is read. Costs a query."""
+    if not RegisteredModel.objects.present().out_of_scope().exists():
+        return None
+    return {
+        "icon": "filter_alt",
+        "title": "No model in scope",
+        "text": "The models that were found are out of the scope of their tracking "
+        "servers; each says why.",
+        "address": "?scope=out",
+        "action": "See what is out of scope",
+    }
 
 
 def how_to_begin() -> dict[str, str]:

@@ -9,7 +9,11 @@ from rest_framework.routers import SimpleRouter
 
 from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewSet
 from compliance.api import GapViewSet, RuleViewSet
-from inventory.api import ChangeHistoryViewSet, SourceViewSet
+from inventory.api import (
+    ChangeHistoryViewSet,
+    SourceViewSet,
+    UnregisteredModelViewSet,
+)
 from mlflow_sync.api import SyncRunViewSet, TrackingServerViewSet
 from verifywise import openapi  # noqa: F401 - tells the schema how one signs in
 from verifywise.model_inventory import RegisteredModelViewSet, VersionViewSet
@@ -20,6 +24,7 @@ ROUTES = (
     ("model-inventory-change-history", ChangeHistoryViewSet),
     ("gaps", GapViewSet),
     ("rules", RuleViewSet),
+    ("unregistered-models", UnregisteredModelViewSet),
     ("sources", SourceViewSet),
     ("tracking-servers", TrackingServerViewSet),
     ("sync-runs", SyncRunViewSet),

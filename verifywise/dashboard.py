@@ -45,21 +45,25 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             TrackingServer.objects.filter(removed_at=None).select_related("source")
         )
     )
-    return context | {
-        "crumbs": [("Overview", "")],
-        "servers": [
-            (server, server.last_run and last_run(server)) for server in servers
-        ],
-        "may_add_servers": acting is not None and acting.may(Permission.MANAGE_SERVERS),
-        "numbers": list(numbers()),
-        "moves": LifecycleEvent.objects.exclude(from_stage="").select_related(
-            "version__registered_model"
-        )[:CHANGES_SHOWN],
-        "gap_changes": ResultChange.objects.filter(version__isnull=False)
-        .exclude(event__in=(GapEvent.NONE, GapEvent.REFRESHED))
-        .select_related("version__registered_model")[:CHANGES_SHOWN],
-        "runs": SyncRun.objects.select_related("server__source")[:RUNS_SHOWN],
-    }
+    return (
+        context
+        | {
+            "crumbs": [("Overview", "")],
+            "servers": [
+                (server, server.last_run and last_run(server)) for server in servers
+            ],
+            "may_add_servers": acting is not None
+            and acting.may(Permission.MANAGE_SERVERS),
+            "numbers": list(numbers()),
+            "moves": LifecycleEvent.objects.exclude(from_stage="")
+            .exclude(from_stage=Stage.NONE, to_stage="")  # it went as quietly as it was
+            .select_related("version__registered_model")[:CHANGES_SHOWN],
+            "gap_changes": ResultChange.objects.filter(version__isnull=False)
+            .exclude(event__in=(GapEvent.NONE, GapEvent.REFRESHED))
+            .select_related("version__registered_model")[:CHANGES_SHOWN],
+            "runs": SyncRun.objects.select_related("server__source")[:RUNS_SHOWN],
+        }
+    )
 
 
 def numbers() -> Iterator[Number]:
@@ -72,7 +76,7 @@ def numbers() -> Iterator[Number]:
         critical=Sum("evaluation__critical", default=0),
         high=Sum("evaluation__high", default=0),
     )
-    models = RegisteredModel.objects.present().count()
+    models = RegisteredModel.objects.present().in_scope().count()
     stage = {"stage": Stage.PRODUCTION.value}
     yield Number("Models", models, _list("inventory_registeredmodel"))
     yield Number(

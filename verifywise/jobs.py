@@ -11,9 +11,9 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
-from mlflow_sync import breaker, file_runs, lease, queueing, servers
+from mlflow_sync import breaker, file_runs, lease, queueing, servers, webhooks
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SyncRun, TrackingServer, WebhookDelivery
 from verifywise import pipeline
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,10 @@ def _test_again(
 def tend() -> None:
     """Every few minutes: take up the runs of workers that died or never came.
 
-    And ask for the files that became due meanwhile.
+    And follow up on what webhooks told and nobody asked for yet: the server was paused,
+    or the run that was in the way ended without a worker. What a run was asked for and
+    did not read, because it failed, waits for the next whole sync. Files that are due
+    are asked for last, of servers that nothing else is read of.
     """
     for organization in Organization.objects.filter(closed_at=None):
         with tenancy.acting_for(organization, origin="scheduler"):
@@ -92,7 +95,19 @@ def tend() -> None:
                 sync_runs__status__in=SyncRun.ACTIVE
             ).select_related("source"):
                 queueing.revive(server)
+            waiting = WebhookDelivery.objects.waiting().order_by().values("server")
+            for server in TrackingServer.objects.filter(pk__in=waiting).select_related(
+                "source"
+            ):
+                webhooks.follow_up(server)
             file_runs.tend()
+
+
+def forget_deliveries() -> None:
+    """Once a day: delete what webhooks told long ago, organization by organization."""
+    for organization in Organization.objects.all():
+        with tenancy.acting_for(organization, origin="scheduler"):
+            webhooks.forget_old()
 
 
 def evaluate_everybody() -> None:

@@ -87,7 +87,7 @@ class RegisteredModelFilter(inventory.RegisteredModelFilter):
 class RegisteredModelViewSet(inventory.RegisteredModelViewSet):
     """Registered models, with the newest version in each stage and their open gaps."""
 
-    queryset = inventory.RegisteredModelViewSet.queryset.annotate(  # type: ignore[assignment]
+    queryset = inventory.RegisteredModelViewSet.queryset.annotate(
         gaps=Subquery(
             Evaluation.objects.filter(
                 version__registered_model=OuterRef("pk"), version__absent_since=None
@@ -105,6 +105,10 @@ class RegisteredModelViewSet(inventory.RegisteredModelViewSet):
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "reads": cache(last_reads)}
+
+    def last_read(self, model: RegisteredModel) -> datetime | None:
+        read = last_reads().get(model.source_id)
+        return read.rows if read else None
 
 
 class VersionSerializer(inventory.VersionSerializer):

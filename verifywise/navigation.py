@@ -103,6 +103,11 @@ UNFOLD: dict[str, Any] = {
                     ),
                     _item("Versions", "layers", "inventory_modelversion_changelist"),
                     _item("Gaps", "rule", "compliance_gap_changelist"),
+                    _item(
+                        "Unregistered models",
+                        "help_center",
+                        "inventory_unregisteredmodel_changelist",
+                    ),
                 ],
             },
             {

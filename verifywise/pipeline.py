@@ -16,7 +16,7 @@ from compliance.evaluation import Report, evaluate_organization, evaluate_source
 from compliance.facts import SourceFacts
 from compliance.models import Evaluation, Gap
 from inventory.models import ModelVersion, Run
-from mlflow_sync import file_runs, slices, sync
+from mlflow_sync import file_runs, slices, sync, webhooks
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.progress import Watcher
 
@@ -33,7 +33,7 @@ def advance(
     """Do the next slice of a sync; when the registry is read, judge what changed.
 
     A slice that is not the last has put its continuation onto the queue; behind the
-    last, the files are asked for that are to be hashed.
+    last, what webhooks told meanwhile is asked for, and then the files that are due.
     """
     run = sync.advance(organization, run_id, patience=patience, watcher=watcher)
     if run is None or run.is_active:
@@ -44,6 +44,7 @@ def advance(
     with tenancy.acting_for(organization, origin="sync"):
         run.evaluated_at = now()
         run.save(update_fields=["evaluated_at"])
+        webhooks.settle(run)
         file_runs.follow_up(run)
     return run
 

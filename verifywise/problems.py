@@ -1,4 +1,4 @@
-"""Errors of the API as problem details (RFC 9457), which name the field at fault."""
+"""Errors of the API and of webhooks as problem details (RFC 9457), which name the field at fault."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from accounts.middleware import MemberRequest
 from mlflow_sync.exceptions import SyncAlreadyActive, UndecryptableSecret
 
 MEDIA_TYPE = "application/problem+json"
-ROOT = "/api/"
+ROOTS = ("/api/", "/webhooks/")
 NOT_FOUND = "There is no such thing, or it is not yours to see."
 NOT_ALLOWED = "Your role does not allow this."
 OF_NO_FIELD = (api_settings.NON_FIELD_ERRORS_KEY, NON_FIELD_ERRORS)
@@ -100,7 +100,7 @@ def _fields(detail: Any, at: str = "") -> list[dict[str, str]]:
 
 
 # Errors outside of any view: Django's handlers (`verifywise.urls`), in our own words
-# below /api/, and as Django has them everywhere else.
+# where programs call, and as Django has them everywhere else.
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -146,6 +146,6 @@ def _outside(
     detail: str,
     elsewhere: Callable[[], HttpResponse],
 ) -> HttpResponse:
-    if not request.path.startswith(ROOT):
+    if not request.path.startswith(ROOTS):
         return elsewhere()
     return JsonResponse(problem(status, detail), status=status, content_type=MEDIA_TYPE)

@@ -19,6 +19,7 @@ from django.db.models.functions import Coalesce, JSONObject
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from accounts import markup
 from accounts.filters import ChoiceFilter
 from compliance import markup as parts
 from compliance.admin.shown import shown_checks, shown_gap
@@ -59,7 +60,8 @@ class SeverityFilter(ChoiceFilter):
             return having(rows, Q(**{f"evaluation__{choice}__gt": 0}))
         if rows.model is ModelVersion:
             return rows.filter(~some, evaluation__isnull=False)
-        return rows.exclude(pk__in=having(rows, some).values("pk"))
+        gapless = rows.exclude(pk__in=having(rows, some).values("pk"))
+        return gapless.filter(out_of_scope="")
 
 
 class JudgedModelAdmin(RegisteredModelAdmin):
@@ -83,7 +85,7 @@ class JudgedModelAdmin(RegisteredModelAdmin):
 
     @admin.display(description="open gaps", ordering="-gap_rank")
     def shown_gaps(self, model: Any) -> SafeString:
-        return parts.badges(model.gap_counts)
+        return markup.NOTHING if model.out_of_scope else parts.badges(model.gap_counts)
 
     def versions_of(self, row: RegisteredModel) -> QuerySet[ModelVersion]:
         counts = Evaluation.objects.defer("results")
@@ -116,7 +118,7 @@ class JudgedVersionAdmin(ModelVersionAdmin):
 
     @admin.display(description="open gaps", ordering="-evaluation__critical")
     def shown_gaps(self, version: ModelVersion) -> SafeString:
-        return parts.badges_of(evaluation_of(version))
+        return parts.badges_of(version)
 
     def record_context(self, request: HttpRequest, row: ModelVersion) -> dict[str, Any]:
         """Costs two queries beside the record's: open gaps, and their changes."""

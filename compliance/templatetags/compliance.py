@@ -9,14 +9,14 @@ from accounts import markup
 from compliance import markup as parts
 from compliance.catalogue import Gate
 from compliance.engine import Verdict
-from compliance.markup import evaluation_of, title
+from compliance.markup import title
 from compliance.models import GapEvent, ResultChange
-from inventory.models import ModelVersion
 
 register = template.Library()
 
 register.filter("severity", parts.severity)
 register.filter("badges", parts.badges)
+register.filter("badges_of", parts.badges_of)
 register.filter("rule_title", title)
 
 _TONES = {
@@ -44,11 +44,6 @@ _COMPARISONS = {
     "strictly_greater": "more than",
     "equal": "exactly",
 }
-
-
-@register.filter
-def badges_of(version: ModelVersion) -> SafeString:
-    return parts.badges_of(evaluation_of(version))
 
 
 @register.filter

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from inventory.admin.models import RegisteredModelAdmin
+from inventory.admin.unregistered import UnregisteredModelAdmin
 from inventory.admin.versions import Act, ModelVersionAdmin
 
-__all__ = ("Act", "ModelVersionAdmin", "RegisteredModelAdmin")
+__all__ = (
+    "Act",
+    "ModelVersionAdmin",
+    "RegisteredModelAdmin",
+    "UnregisteredModelAdmin",
+)

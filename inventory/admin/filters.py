@@ -33,6 +33,19 @@ class PresenceFilter(ChoiceFilter):
         return rows.filter(absent_since__isnull=choice == "present")
 
 
+class ScopeFilter(ChoiceFilter):
+    """What is read of a server, and what is only listed."""
+
+    title = "scope"
+    parameter_name = "scope"
+    default = "in"
+    choices_offered = (("in", "In scope"), ("out", "Out of scope"))
+
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        within = Q(out_of_scope="")
+        return rows.filter(within) if choice == "in" else rows.exclude(within)
+
+
 class StageFilter(ChoiceFilter):
     title = "stage"
     parameter_name = "stage"

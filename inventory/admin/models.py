@@ -21,15 +21,20 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import now
 
 from accounts import markup
 from accounts.pages import HistoryPage, RecordPage
 from inventory import markup as parts
+from inventory import spans
 from inventory.admin import filters, search
+from inventory.histories import alias_history, serving
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Stage
 
 VERSIONS_SHOWN = 100
+SPANS_SHOWN = 50
+CHAMPION = "champion"
 
 
 class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredModel]):
@@ -51,6 +56,7 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
         filters.SourceFilter,
         filters.CompletenessFilter,
         filters.PresenceFilter,
+        filters.ScopeFilter,
     )
     search_fields = ("name",)
     search_help_text = "Name, owner or tag, as in risk_category=high"
@@ -70,8 +76,9 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     @admin.display(description="model", ordering="name")
     def shown_name(self, model: RegisteredModel) -> SafeString:
         return format_html(
-            '<span class="vw-name" title="{0}">{0}</span>{1}',
+            '<span class="vw-name" title="{0}">{0}</span>{1}{2}',
             model.name,
+            parts.scope(model),
             parts.presence(model),
         )
 
@@ -107,9 +114,24 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     def record_context(
         self, request: HttpRequest, row: RegisteredModel
     ) -> dict[str, Any]:
+        """Costs three queries: versions, who served, aliases. `?alias=` chooses one."""
         versions = self.versions_of(row)
         shown = list(versions[: VERSIONS_SHOWN + 1])
+        served = serving(row)
+        tenures = alias_history(row)
+        aliases = sorted({tenure.alias for tenure in tenures})
+        chosen = [request.GET.get("alias"), CHAMPION, *aliases]
+        alias = next((name for name in chosen if name in aliases), CHAMPION)
+        held = [tenure for tenure in tenures if tenure.alias == alias]
+        for version in shown:
+            version.registered_model = row
         return {
+            "served": spans.of_serving(served[:SPANS_SHOWN], now=now()),
+            "aliases": aliases,
+            "alias": alias,
+            "held": spans.of_alias(held[:SPANS_SHOWN], now=now()),
+            "more_served": len(served) > SPANS_SHOWN,
+            "more_held": len(held) > SPANS_SHOWN,
             "model": row,
             "versions": shown[:VERSIONS_SHOWN],
             "are_more": len(shown) > VERSIONS_SHOWN,

@@ -20,6 +20,7 @@ from inventory import markup as parts
 from inventory import record_page
 from inventory.admin import filters, search
 from inventory.admin.models import HEAVY, RegisteredModelAdmin
+from inventory.histories import timeline
 from inventory.manifest import changed_files
 from inventory.models import Experiment, ModelVersion, RegisteredModel
 from inventory.records import Section
@@ -124,7 +125,7 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
         ]
 
     def record_context(self, request: HttpRequest, row: ModelVersion) -> dict[str, Any]:
-        """Costs one query: the lifecycle."""
+        """Costs two queries: how its stage moved, and its aliases."""
         known, total = row.completeness
         return {
             "version": row,
@@ -135,7 +136,7 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
             "as_of": self.as_of(row),
             "changed_files": changed_files(row.artifact_manifest),
             "acts": self.acts(row),
-            "lifecycle": list(row.lifecycle.all()),
+            "timeline": timeline(row),
             "tags": _tags(row),
             "redactions": _redactions(row),
         }

@@ -11,6 +11,7 @@ from inventory.api.models import (
     SourceReference,
     SourceViewSet,
 )
+from inventory.api.unregistered import UnregisteredModelViewSet
 from inventory.api.versions import (
     DOCUMENTS,
     ChangeHistoryViewSet,
@@ -27,6 +28,7 @@ __all__ = (
     "RegisteredModelViewSet",
     "SourceReference",
     "SourceViewSet",
+    "UnregisteredModelViewSet",
     "VersionFilter",
     "VersionSerializer",
     "VersionViewSet",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -14,12 +16,30 @@ from django_filters import (
     MultipleChoiceFilter,
 )
 from django_filters.rest_framework import FilterSet
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.rest import ReadOnlyTenantViewSet
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
-from inventory.models import ModelVersion, RegisteredModel, Source
+from inventory.api.histories import (
+    ALIAS,
+    AT,
+    IntervalSerializer,
+    MomentParameter,
+    TenureSerializer,
+)
+from inventory.histories import alias_history, serving
+from inventory.models import (
+    ModelVersion,
+    RegisteredModel,
+    RegisteredModelQuerySet,
+    Source,
+)
 from inventory.records import Stage
+from inventory.serving import Interval
 
 
 class SourceSerializer(serializers.ModelSerializer[Source]):
@@ -82,6 +102,7 @@ class RegisteredModelSerializer(serializers.ModelSerializer[RegisteredModel]):
             "aliases",
             "latest_versions",
             "version_count",
+            "out_of_scope",
             "first_seen_at",
             "changed_at",
             "absent_since",
@@ -109,8 +130,18 @@ class RegisteredModelFilter(PresenceFilter):
         method="filter_stage",
         label="Some present version is in this stage.",
     )
+    in_scope = FlagFilter(
+        "out_of_scope",
+        method="filter_scope",
+        label="Its versions are read; `out_of_scope` says of the others why not.",
+    )
     is_demo = FlagFilter("source__is_demo")
     changed_since = IsoDateTimeFilter("changed_at", "gte")
+
+    def filter_scope(
+        self, queryset: RegisteredModelQuerySet, name: str, value: bool
+    ) -> RegisteredModelQuerySet:
+        return queryset.in_scope() if value else queryset.out_of_scope()
 
     def filter_stage(
         self, queryset: QuerySet[RegisteredModel], name: str, value: str
@@ -119,6 +150,10 @@ class RegisteredModelFilter(PresenceFilter):
         return queryset.filter(pk__in=versions.values("registered_model"))
 
 
+@extend_schema_view(
+    serving=extend_schema(responses=IntervalSerializer(many=True), parameters=[AT]),
+    aliases=extend_schema(responses=TenureSerializer(many=True), parameters=[ALIAS]),
+)
 class RegisteredModelViewSet(ReadOnlyTenantViewSet[RegisteredModel]):
     """Registered models, with the newest version in each lifecycle stage."""
 
@@ -139,6 +174,7 @@ class RegisteredModelViewSet(ReadOnlyTenantViewSet[RegisteredModel]):
     )
     serializer_class = RegisteredModelSerializer
     filterset_class = RegisteredModelFilter
+    query_parameters: tuple[str, ...] = ()
     search_fields = ("name", "description")
     ordering_fields: ClassVar = {
         "name": "name",
@@ -147,3 +183,39 @@ class RegisteredModelViewSet(ReadOnlyTenantViewSet[RegisteredModel]):
         "changed_at": "changed_at",
     }
     ordering = ("name",)
+
+    @extend_schema(filters=False)
+    @action(detail=True, query_parameters=("at", "page", "page_size"))
+    def serving(self, request: Request, pk: str) -> Response:
+        """Which version was in production when; with `at`, which one was at a moment."""
+        moment = MomentParameter(data=request.query_params)
+        moment.is_valid(raise_exception=True)
+        model = self.get_object()
+        found = serving(model)
+        context: dict[str, Any] = {}
+        if at := moment.validated_data.get("at"):
+            judge = partial(
+                Interval.certainty, moment=at, last_read=self.last_read(model)
+            )
+            found = [interval for interval in found if judge(interval)]
+            context["certainty"] = judge
+        page = self.paginate_queryset(found)
+        told = IntervalSerializer(page, many=True, context=context)
+        return self.get_paginated_response(told.data)
+
+    @extend_schema(filters=False)
+    @action(detail=True, query_parameters=("alias", "page", "page_size"))
+    def aliases(self, request: Request, pk: str) -> Response:
+        """Which versions the aliases of a model pointed to, and when."""
+        alias = request.query_params.get("alias")
+        found = [
+            tenure
+            for tenure in alias_history(self.get_object())
+            if alias in (None, tenure.alias)
+        ]
+        page = self.paginate_queryset(found)
+        return self.get_paginated_response(TenureSerializer(page, many=True).data)
+
+    def last_read(self, model: RegisteredModel) -> datetime | None:
+        """Return when the last sync began; the inventory itself does not know."""
+        return None

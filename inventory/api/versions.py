@@ -39,9 +39,10 @@ from inventory.api.documents import (
     ToldSerializer,
 )
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
+from inventory.api.histories import LifecycleEventSerializer
 from inventory.api.models import SourceReference
 from inventory.changes import ACTIONS, FieldChange, field_changes
-from inventory.models import LifecycleEvent, ModelVersion
+from inventory.models import ModelVersion
 from inventory.records import (
     FIELDS,
     GOVERNANCE_FIELDS,
@@ -111,21 +112,6 @@ class RecordValueSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
                 f"As told; the vocabulary is {', '.join(field.choices)}."
             )
         return schema
-
-
-class LifecycleEventSerializer(serializers.ModelSerializer[LifecycleEvent]):
-    """A move to another stage, at some moment between two syncs."""
-
-    class Meta:
-        model = LifecycleEvent
-        fields = (
-            "from_stage",
-            "to_stage",
-            "told_by",
-            "observed_after",
-            "observed_before",
-        )
-        read_only_fields = fields
 
 
 class VersionSerializer(serializers.ModelSerializer[ModelVersion]):

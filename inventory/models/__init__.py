@@ -7,9 +7,12 @@ is marked absent, never deleted: the evidence outlives the model.
 from __future__ import annotations
 
 from inventory.models.registry import (
+    AliasEvent,
     LifecycleEvent,
     ModelVersion,
+    Observed,
     RegisteredModel,
+    RegisteredModelQuerySet,
     known_fields,
 )
 from inventory.models.runs import Experiment, Run
@@ -20,17 +23,26 @@ from inventory.models.sources import (
     PresentQuerySet,
     Source,
 )
+from inventory.models.unregistered import (
+    UnregisteredModel,
+    UnregisteredModelQuerySet,
+)
 
 __all__ = (
     "NAME_LENGTH",
+    "AliasEvent",
     "Experiment",
     "Ingested",
     "LifecycleEvent",
     "ModelVersion",
+    "Observed",
     "Perishable",
     "PresentQuerySet",
     "RegisteredModel",
+    "RegisteredModelQuerySet",
     "Run",
     "Source",
+    "UnregisteredModel",
+    "UnregisteredModelQuerySet",
     "known_fields",
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 
 from accounts.walls import SameOrganization, TenantHistory, TenantModel
@@ -30,8 +30,20 @@ from inventory.records import (
 STAGES = [(stage.value, stage.value) for stage in Stage]
 
 
+class RegisteredModelQuerySet(PresentQuerySet["RegisteredModel"]):
+    def in_scope(self) -> Self:
+        return self.filter(out_of_scope="")
+
+    def out_of_scope(self) -> Self:
+        return self.exclude(out_of_scope="")
+
+
 class RegisteredModel(Perishable):
-    """A logical model, such as “credit-scoring”, with its versions below it."""
+    """A logical model, such as “credit-scoring”, with its versions below it.
+
+    One that is out of scope is listed with its name, its times and the reason; its
+    versions are not read.
+    """
 
     name = models.CharField(max_length=NAME_LENGTH)
     description = models.TextField(blank=True)
@@ -40,8 +52,11 @@ class RegisteredModel(Perishable):
     tags = models.JSONField(default=dict)
     aliases = models.JSONField(default=dict, help_text="alias -> version")
     latest_versions = models.JSONField(default=dict, help_text="stage -> version")
+    out_of_scope = models.TextField(
+        blank=True, help_text="Why its versions are not read. Empty: they are."
+    )
 
-    objects = PresentQuerySet.as_manager()
+    objects = RegisteredModelQuerySet.as_manager()
     history = TenantHistory(excluded_fields=["fingerprint", "changed_at"])
 
     class Meta(Perishable.Meta):
@@ -225,6 +240,14 @@ class ModelVersion(Perishable):
         return self.known_fields, len(CANONICAL_FIELDS)
 
     @property
+    def is_left_out(self) -> bool:
+        """Tell whether it is no longer read because its model is out of scope.
+
+        Cost: of an absent one a query, unless the registered model was selected along.
+        """
+        return self.is_absent and bool(self.registered_model.out_of_scope)
+
+    @property
     def is_in_production(self) -> bool:
         """Tell whether it is in production, and still told by its source."""
         return self.lifecycle_stage == Stage.PRODUCTION and not self.is_absent
@@ -240,29 +263,97 @@ class ModelVersion(Perishable):
         return bool(self.incomplete)
 
 
-class LifecycleEvent(TenantModel):
-    """A version moved from one stage to another, at some moment between two syncs."""
+class Observed(TenantModel):
+    """Something moved at some moment between two syncs: MLflow tells no exact one."""
 
-    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="lifecycle")
-    from_stage = models.CharField(max_length=10, choices=STAGES, blank=True)
-    to_stage = models.CharField(max_length=10, choices=STAGES)
-    told_by = models.CharField(
-        max_length=300, help_text="What said so, such as “alias champion”."
-    )
     observed_after = models.DateTimeField(
-        null=True, blank=True, help_text="The last sync that still saw it as it was."
+        null=True,
+        blank=True,
+        help_text="When the last sync began that still saw it as it was; null: unknown.",
     )
     observed_before = models.DateTimeField(help_text="The sync that saw it moved.")
 
     class Meta(TenantModel.Meta):
+        abstract = True
+
+
+class LifecycleEvent(Observed):
+    """A version moved from one stage to another; it came, or was no longer told."""
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="lifecycle")
+    from_stage = models.CharField(
+        max_length=10,
+        choices=STAGES,
+        blank=True,
+        help_text="Empty: it was not told before.",
+    )
+    to_stage = models.CharField(
+        max_length=10,
+        choices=STAGES,
+        blank=True,
+        help_text="Empty: it is no longer told.",
+    )
+    told_by = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="What said so, such as “alias champion”; empty: it is no longer told.",
+    )
+
+    class Meta(Observed.Meta):
         ordering = ("-observed_before", "-id")
         constraints = (
-            *TenantModel.Meta.constraints,
+            *Observed.Meta.constraints,
             SameOrganization(field="version", name="same_inventory_lifecycle_version"),
         )
 
     def __str__(self) -> str:
-        return f"{self.version}: {self.from_stage or 'new'} → {self.to_stage}"
+        return (
+            f"{self.version}: {self.from_stage or 'new'} → "
+            f"{self.to_stage or 'no longer told'}"
+        )
+
+
+class AliasEvent(Observed):
+    """An alias of a model was set, moved to another version, or removed.
+
+    A model that is no longer told tells no alias either; told again, it begins anew.
+    """
+
+    registered_model = models.ForeignKey(
+        RegisteredModel, models.CASCADE, related_name="alias_events"
+    )
+    alias = models.TextField()
+    from_version = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Null: the alias was not there."
+    )
+    to_version = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Null: the alias is no longer there."
+    )
+
+    class Meta(Observed.Meta):
+        ordering = ("-observed_before", "-id")
+        constraints = (
+            *Observed.Meta.constraints,
+            SameOrganization(
+                field="registered_model", name="same_inventory_alias_model"
+            ),
+            models.CheckConstraint(
+                condition=(Q(from_version__isnull=False) | Q(to_version__isnull=False))
+                & (
+                    Q(from_version=None)
+                    | Q(to_version=None)
+                    | ~Q(from_version=F("to_version"))
+                ),
+                name="alias_event_is_a_move",
+            ),
+        )
+
+    def __str__(self) -> str:
+        before, after = (
+            "none" if number is None else f"version {number}"
+            for number in (self.from_version, self.to_version)
+        )
+        return f"{self.registered_model} @{self.alias}: {before} → {after}"
 
 
 def known_fields(version: ModelVersion) -> int:

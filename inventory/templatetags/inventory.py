@@ -19,9 +19,14 @@ register = template.Library()
 
 register.filter("stage", parts.stage)
 register.filter("presence", parts.presence)
+register.filter("scope", parts.scope)
+register.filter("state", parts.state)
 register.filter("unread", parts.unread)
 register.filter("short", parts.short)
 register.filter("completeness", parts.completeness)
+register.filter("between", parts.between)
+register.filter("observed", parts.observed)
+register.filter("drawn", parts.drawn)
 
 _STATES = {
     State.HASHED: ("hashed", "good", "The digest is of the bytes that MLflow served."),

@@ -15,7 +15,7 @@ from unfold.widgets import (
 
 from accounts.console import ActForm
 from mlflow_sync.exceptions import UndecryptableSecret
-from mlflow_sync.models import TrackingServer, TrackingServerSecret
+from mlflow_sync.models import SCOPE_FIELDS, TrackingServer, TrackingServerSecret
 from mlflow_sync.servers import SECRET_FIELDS, Credentials, save_server
 
 # How a server is read, after what it is and how it is reached.
@@ -85,9 +85,15 @@ class ServerForm(ActForm[TrackingServer]):
             "read_artifacts",
             "is_enabled",
             *SYNC_SETTINGS,
+            *SCOPE_FIELDS,
+            "find_unregistered",
         )
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "ca_bundle": UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+            **{
+                name: UnfoldAdminTextareaWidget(attrs={"rows": 3})
+                for name in SCOPE_FIELDS
+            },
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -13,9 +13,10 @@ from mlflow_sync.models import SyncRun, TrackingServer
 
 
 def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
-    """Annotate servers with their latest sync and the number of their present models.
+    """Annotate servers with their latest sync and the numbers of their present models.
 
-    `read_at` is when the latest sync began that could read the registry.
+    `read_at` is when the latest sync began that could read the registry; `models_count`
+    counts all models told, `outside_count` those of them that are out of scope.
     """
     runs = SyncRun.objects.filter(server=OuterRef("pk"))
     told = JSONObject(id="pk", status="status", error="error", queued_at="queued_at")
@@ -25,6 +26,14 @@ def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
         last_run=Subquery(runs.of_registry().values(told=told)[:1]),
         models_count=Subquery(
             models.order_by()
+            .values("source")
+            .annotate(count=Count("pk"))
+            .values("count"),
+            output_field=IntegerField(),
+        ),
+        outside_count=Subquery(
+            models.out_of_scope()
+            .order_by()
             .values("source")
             .annotate(count=Count("pk"))
             .values("count"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -19,17 +20,18 @@ from django.views.decorators.http import require_POST
 
 from accounts import markup
 from accounts.console import RecordedByAct
-from accounts.pages import HistoryPage
 from accounts.roles import Permission
 from mlflow_sync import markup as parts
-from mlflow_sync import queueing
+from mlflow_sync import queueing, scoping
 from mlflow_sync import servers as acts
 from mlflow_sync.admin.filters import TestFilter, UseFilter
 from mlflow_sync.admin.forms import SYNC_SETTINGS, ServerForm
 from mlflow_sync.admin.rows import last_run, with_runs
+from mlflow_sync.admin.scope import FIELDSET, about_scope, shown_counts
+from mlflow_sync.admin.webhooks import WebhookPages
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.file_runs import file_counts
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 
 RUNS_SHOWN = 8
 NEVER = mark_safe('<span class="vw-subtle">never</span>')
@@ -44,7 +46,7 @@ PLAIN: dict[str, Any] = {
 
 
 @admin.register(TrackingServer)
-class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
+class TrackingServerAdmin(RecordedByAct, WebhookPages):
     """Servers are saved, tested, synced and removed by the acts of `mlflow_sync.servers`."""
 
     permissions: ClassVar[dict[str, Permission]] = {
@@ -75,6 +77,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
                 "writes to MLflow.",
             },
         ),
+        FIELDSET,
         (
             "Connection",
             {
@@ -182,7 +185,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
 
     @admin.display(description="models", ordering="models_count")
     def shown_models(self, server: Any) -> SafeString:
-        return markup.number(server.models_count or 0)
+        return shown_counts(server)
 
     @admin.display(description="MLflow", ordering="mlflow_version")
     def shown_mlflow(self, server: TrackingServer) -> SafeString:
@@ -208,6 +211,13 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
 
     # Acts
 
+    def save_model(
+        self, request: HttpRequest, obj: Model, form: Form, change: bool
+    ) -> None:
+        """The act has saved it; say what a scope that was changed will mean."""
+        if not set(SCOPE_FIELDS).isdisjoint(form.changed_data):
+            messages.info(request, scoping.preview(cast(TrackingServer, obj)))
+
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, "mlflow_sync_trackingserver"
         return [
@@ -218,7 +228,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
 
     @method_decorator(require_POST)
     def sync_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        server = self._for_act(request, pk)
+        server = self.for_act(request, pk)
         try:
             run = queueing.request_sync(server, trigger=SyncRun.Trigger.MANUAL)
         except SyncAlreadyActive as active:
@@ -228,7 +238,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
 
     @method_decorator(require_POST)
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        server = self._for_act(request, pk)
+        server = self.for_act(request, pk)
         result = acts.test_server(server)
         if result.passed:
             messages.success(request, "The connection was tested.")
@@ -251,7 +261,7 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         if started:
             messages.success(request, f"Started to sync {', '.join(started)}.")
 
-    def _for_act(self, request: HttpRequest, pk: int) -> TrackingServer:
+    def for_act(self, request: HttpRequest, pk: int) -> TrackingServer:
         """Return the server of an act; whether it is open to the role the act says."""
         server: TrackingServer | None = self.get_object(request, str(pk))
         if server is None or server.removed_at:
@@ -329,11 +339,12 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
         return TemplateResponse(request, "mlflow_sync/server_remove.html", context)
 
     def _about(self, request: HttpRequest, server: Any) -> dict[str, Any]:
-        """Costs two queries: the latest runs, and the counts of files."""
+        """Costs two queries, runs and counts of files, beside those of the webhook."""
         runs = list(SyncRun.objects.filter(server=server)[:RUNS_SHOWN])
         for run in runs:
             run.server = server
         return {
+            **self.about_webhook(request, server),
             "server": server,
             "files": TrackingServer.objects.filter(pk=server.pk).values_list(
                 file_counts(), flat=True
@@ -346,6 +357,5 @@ class TrackingServerAdmin(RecordedByAct, HistoryPage[TrackingServer]):
             "may_change": self.has_change_permission(request),
             "all_runs": reverse("admin:mlflow_sync_syncrun_changelist")
             + f"?server={server.pk}",
-            "models_address": reverse("admin:inventory_registeredmodel_changelist")
-            + f"?source={server.source_id}",
+            **about_scope(server),
         }

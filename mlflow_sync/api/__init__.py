@@ -1,6 +1,12 @@
-"""MLflow over REST: tracking servers, and the record of every sync."""
+"""MLflow over REST: tracking servers, the record of every sync, and webhooks."""
 
+from mlflow_sync.api.receiver import Receiver
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
 from mlflow_sync.api.servers import TrackingServerViewSet
 
-__all__ = ("SyncRunSerializer", "SyncRunViewSet", "TrackingServerViewSet")
+__all__ = (
+    "Receiver",
+    "SyncRunSerializer",
+    "SyncRunViewSet",
+    "TrackingServerViewSet",
+)

@@ -25,13 +25,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from accounts.rest import ReadOnlyTenantViewSet
 from accounts.roles import Permission
 from inventory.api.documents import FileCountsSerializer
 from inventory.api.filters import FlagFilter
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
+from mlflow_sync.api.webhooks import WebhookActions
 from mlflow_sync.file_runs import file_counts
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import (
     SECRET_FIELDS,
@@ -124,6 +124,8 @@ class TrackingServerSerializer(serializers.ModelSerializer[TrackingServer]):
             "hash_files",
             "hash_limit",
             "rehash_days",
+            *SCOPE_FIELDS,
+            "find_unregistered",
             *SECRET_FIELDS,
             "credentials_set",
             "mlflow_version",
@@ -223,7 +225,7 @@ class TrackingServerViewSet(
     mixins.CreateModelMixin,
     mixins.UpdateModelMixin,
     mixins.DestroyModelMixin,
-    ReadOnlyTenantViewSet[TrackingServer],
+    WebhookActions,
 ):
     """The MLflow servers that models are read from."""
 
@@ -259,6 +261,7 @@ class TrackingServerViewSet(
         "destroy": Permission.MANAGE_SERVERS,
         "test": Permission.SYNC,
         "sync": Permission.SYNC,
+        **WebhookActions.webhook_permissions,
     }
     filterset_class = TrackingServerFilter
     search_fields = ("source__name", "url")

@@ -6,19 +6,22 @@ written, unpacked or executed here: names and bytes are handed on as they came.
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any
 
 from mlflow_sync.client import locations
+from mlflow_sync.client.batching import Asked, Listings, is_answered, list_many
 from mlflow_sync.client.connection import MEBIBYTE
+from mlflow_sync.client.file_routes import STORE_FAILED, FileRoutes
 from mlflow_sync.client.locations import Folder, Place
-from mlflow_sync.client.streaming import FileStream
-from mlflow_sync.client.transport import API, Query, Transport
+from mlflow_sync.client.transport import Query, Transport
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.snapshots import (
     ArtifactsSnapshot,
@@ -27,8 +30,9 @@ from mlflow_sync.snapshots import (
     VersionSnapshot,
 )
 
-T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
+NOTHING_KNOWN: Listings = MappingProxyType({})
 ENVIRONMENT_FILES = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
 _REPORT = re.compile(
     r"(?is).*(model[_-]?card|evaluation|bias|fairness).*\.(md|json|txt)"
@@ -44,22 +48,10 @@ MAX_READ_FILES = 24  # of one version
 MAX_FILE_BYTES = MEBIBYTE
 MAX_READ_BYTES = 4 * MEBIBYTE  # of one version
 
-# The object store behind the server failed, as it does without its credentials: it
-# will again, and each try may take the server a minute.
-_STORE_FAILED = frozenset({FailureKind.SERVER_ERROR, FailureKind.TIME_OUT})
-# A proxy lets the API through and not the routes of MLflow's pages.
-_BLOCKED = frozenset(
-    {
-        FailureKind.NOT_FOUND,
-        FailureKind.FORBIDDEN,
-        FailureKind.UNAUTHORIZED,
-        FailureKind.REDIRECT,
-    }
-)
 # What is said of these files, not of the server as a whole.
 ABOUT_FILES = frozenset(
     {
-        *_STORE_FAILED,
+        *STORE_FAILED,
         FailureKind.NOT_FOUND,
         FailureKind.FORBIDDEN,
         FailureKind.REDIRECT,
@@ -77,6 +69,7 @@ class _Gathered:
     """What is known so far of the files of one version, by the path that is told."""
 
     version: VersionSnapshot
+    known: Listings
     roots: dict[str, str] = field(default_factory=dict)  # prefix -> root_uri
     places: dict[str, Place] = field(default_factory=dict)
     sizes: dict[str, int | None] = field(default_factory=dict)
@@ -101,7 +94,7 @@ class _Gathered:
             if error.kind not in ABOUT_FILES:
                 raise
             self.failures[told] = str(error)
-            if not told and error.kind in _STORE_FAILED:
+            if not told and error.kind in STORE_FAILED:
                 self.store_failure = str(error)
 
     def wanted(self) -> list[str]:
@@ -118,26 +111,57 @@ class _Gathered:
 
 
 class ArtifactReader:
-    """Reads artifacts through one transport, and learns which routes a proxy blocks."""
+    """Lists the artifacts of versions through one transport, and reads a few of them."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, routes: FileRoutes) -> None:
         self._transport = transport
-        self._blocked: set[str] = set()
-        self._last_located: tuple[tuple[str, str], Folder] | None = None
+        self._routes = routes
+
+    def list_ahead(
+        self, versions: Sequence[tuple[VersionSnapshot, RunSnapshot | None]]
+    ) -> Listings:
+        """List what many versions have of their runs' files, ten listings a request.
+
+        Returns nothing where MLflow has no GraphQL: then it is not asked again.
+        """
+        asked: dict[Asked, None] = {}
+        for version, run in versions:
+            source = version.source or ""
+            if not locations.needs_resolving(source):
+                folder = locations.locate(source, version, run=run)
+                if folder.run_id:
+                    asked[folder.run_id, folder.base] = None
+            if version.run_id:
+                asked[version.run_id, ""] = None
+        pace = self._transport.pace
+        if not asked or not pace.may_batch:
+            return {}
+        try:
+            return list_many(self._transport, list(asked))
+        except SyncError as error:
+            logger.info("Listings are asked for one by one: %s", error)
+            pace.may_batch = False
+            return {}
 
     def fetch(
-        self, version: VersionSnapshot, *, run: RunSnapshot | None
+        self,
+        version: VersionSnapshot,
+        *,
+        run: RunSnapshot | None,
+        known: Listings = NOTHING_KNOWN,
     ) -> ArtifactsSnapshot:
         """Gather the files below a version's source, then the others of its run.
+
+        What `list_ahead` has listed is not asked for again.
 
         Paths are relative to the source; those of the run's other files begin with
         `runs:/<run id>/`. `failures` has the path of each file that was wanted and not
         read, and "" or `runs:/<run id>/` for a listing that is not whole.
         """
-        gathered = _Gathered(version=version)
+        gathered = _Gathered(version=version, known=known)
         folder = Folder()
         with gathered.noting(""):
-            folder = locations.locate(self._resolve(version), version, run=run)
+            folder = locations.locate(self._routes.resolve(version), version, run=run)
             self._list_source(gathered, folder)
         if version.run_id:
             self._list_rest_of_run(gathered, version.run_id, folder)
@@ -154,17 +178,6 @@ class ArtifactReader:
             failures=gathered.failures,
             store_failure=gathered.store_failure,
         )
-
-    def _resolve(self, version: VersionSnapshot) -> str:
-        """Return a version's source, or that of the version which it is a copy of."""
-        source = version.source or ""
-        if not locations.needs_resolving(source):
-            return source
-        answer = self._ask(
-            f"{API}/model-versions/get-download-uri",
-            [("name", version.name), ("version", version.version)],
-        )
-        return str(answer.get("artifact_uri", ""))
 
     def _list_source(self, gathered: _Gathered, folder: Folder) -> None:
         if not folder.endpoint:
@@ -186,6 +199,10 @@ class ArtifactReader:
         if is_of_run and not folder.base:
             return  # the source is the whole of the run
         rest = Folder.of_run(run_id, prefix=f"runs:/{run_id}/")
+        # A run and its logged models lie in one store, which may take a minute to fail.
+        if gathered.store_failure and folder.endpoint and folder.run_id in ("", run_id):
+            gathered.failures[rest.prefix] = gathered.store_failure
+            return
         with gathered.noting(rest.prefix):
             try:
                 self._walk(gathered, rest, skipped=folder.base if is_of_run else "")
@@ -203,7 +220,7 @@ class ArtifactReader:
                 gathered.stop(folder, after=found)
                 return
             path, depth = waiting.popleft()
-            answer = self._ask(folder.endpoint, folder.listing(path))
+            answer = self._list(gathered, folder, path)
             asked += 1
             gathered.roots[folder.prefix] = str(answer.get("root_uri", "")).rstrip("/")
             for entry in _entries(answer):
@@ -229,6 +246,11 @@ class ArtifactReader:
                         f"The folder lies deeper than {MAX_DEPTH} levels: it was not "
                         "listed."
                     )
+
+    def _list(self, gathered: _Gathered, folder: Folder, path: str) -> dict[str, Any]:
+        query = folder.listing(path)
+        known = is_answered(query, gathered.known) if folder.run_id else None
+        return known or self._ask(folder.endpoint, query)
 
     def _read_known_names(self, gathered: _Gathered, folder: Folder) -> None:
         """Ask for the environment files by name, where no listing tells of them."""
@@ -264,7 +286,7 @@ class ArtifactReader:
                     try:
                         content = self._read(gathered, gathered.places[told])
                     except SyncError as error:
-                        if error.kind in _STORE_FAILED:
+                        if error.kind in STORE_FAILED:
                             store_failed = str(error)
                         raise
                     gathered.contents[told] = content
@@ -272,88 +294,17 @@ class ArtifactReader:
 
     def _read(self, gathered: _Gathered, place: Place) -> bytes:
         root = gathered.roots.get(place.folder.prefix, "")
-        return self._by_open_route(
-            locations.routes(place, gathered.version, root=root),
-            lambda target, query: self._transport.send(
-                "GET", target, query=query, max_bytes=MAX_FILE_BYTES
-            ),
+        return self._routes.read(
+            place, gathered.version, root=root, max_bytes=MAX_FILE_BYTES
         )
-
-    @contextmanager
-    def open(
-        self,
-        version: VersionSnapshot,
-        path: str,
-        *,
-        run: RunSnapshot | None,
-        root: str,
-        begin: int = 0,
-        validator: str = "",
-    ) -> Iterator[FileStream]:
-        """Yield the bytes of a file by the path that it was told under, of any size.
-
-        `root` is that of the version's snapshot; nothing is listed again.
-        """
-        own, rest = self._located(version, run), Folder()
-        if version.run_id:
-            rest = Folder.of_run(version.run_id, prefix=f"runs:/{version.run_id}/")
-        if rest.prefix and path.startswith(rest.prefix):
-            place = Place(folder=rest, path=path.removeprefix(rest.prefix))
-            root = (run.artifact_uri if run else "") or ""
-        else:
-            place = Place(folder=own, path=f"{own.base}/{path}".lstrip("/"))
-            root = root.removesuffix(own.base).rstrip("/")
-        with ExitStack() as stack:
-            yield self._by_open_route(
-                locations.routes(place, version, root=root),
-                lambda target, query: stack.enter_context(
-                    self._transport.stream(
-                        target, query, begin=begin, validator=validator
-                    )
-                ),
-            )
-
-    def _located(self, version: VersionSnapshot, run: RunSnapshot | None) -> Folder:
-        """Find the folder of a version, for file after file with one request at most."""
-        key = (version.name, version.version)
-        if self._last_located is None or self._last_located[0] != key:
-            folder = locations.locate(self._resolve(version), version, run=run)
-            self._last_located = key, folder
-        return self._last_located[1]
-
-    def _by_open_route(
-        self,
-        routes: Mapping[str, tuple[str, Query]],
-        ask: Callable[[str, Query], T],
-    ) -> T:
-        """Ask for a file by the first route that is open. Raises the first one's error."""
-        is_open = [name for name in routes if name not in self._blocked]
-        failures: dict[str, SyncError] = {}
-        for name in is_open or routes:
-            target, query = routes[name]
-            try:
-                answer, _ = self._transport.repeat(
-                    partial(_whole, ask, target, query), final=_STORE_FAILED
-                )
-            except SyncError as error:
-                if error.kind not in _BLOCKED:
-                    raise
-                failures[name] = error
-            else:
-                self._blocked |= failures.keys()
-                return answer
-        raise next(iter(failures.values()))
 
     def _ask(self, endpoint: str, query: Query) -> dict[str, Any]:
+        began = time.monotonic()
         answer, _ = self._transport.repeat(
-            lambda _: self._transport.get_json(endpoint, query), final=_STORE_FAILED
+            lambda _: self._transport.get_json(endpoint, query), final=STORE_FAILED
         )
+        self._transport.pace.note_listing(time.monotonic() - began)
         return answer
-
-
-def _whole(ask: Callable[[str, Query], T], target: str, query: Query, _size: int) -> T:
-    """Ask for a file, of which there is nothing to halve."""
-    return ask(target, query)
 
 
 def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,10 +17,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from mlflow_sync.client import probing, rows
-from mlflow_sync.client.artifacts import ArtifactReader
+from mlflow_sync.client import logged, probing, rows
+from mlflow_sync.client.artifacts import NOTHING_KNOWN, ArtifactReader
+from mlflow_sync.client.batching import Listings
 from mlflow_sync.client.connection import Connection
-from mlflow_sync.client.pace import Pace
+from mlflow_sync.client.file_routes import FileRoutes
+from mlflow_sync.client.logged import LoggedPage
+from mlflow_sync.client.pace import RUNS_PER_REQUEST, Pace
 from mlflow_sync.client.streaming import FileStream
 from mlflow_sync.client.transport import API, DELAYS, Query, Transport
 from mlflow_sync.exceptions import FailureKind, SyncError
@@ -34,6 +37,7 @@ from mlflow_sync.snapshots import (
 
 T = TypeVar("T")
 
+LOGGED_PER_REQUEST = 1000  # about a megabyte
 MAX_PAGES = 10_000
 
 # What MLflow itself accepts; all else cannot be the id of a run, and would break the
@@ -57,7 +61,8 @@ class Client:
         pace: Pace | None = None,
     ) -> None:
         self._transport = Transport(connection, delays=delays, sleep=sleep, pace=pace)
-        self._artifacts = ArtifactReader(self._transport)
+        self._routes = FileRoutes(self._transport)
+        self._artifacts = ArtifactReader(self._transport, self._routes)
 
     def __enter__(self) -> Self:
         return self
@@ -154,15 +159,58 @@ class Client:
                     found[run.run_id] = run
         return list(found.values())
 
+    def list_ahead(
+        self, versions: Sequence[tuple[VersionSnapshot, RunSnapshot | None]]
+    ) -> Listings:
+        """Return listings for `fetch_artifacts`, several for the price of one request.
+
+        None where MLflow cannot give them so. Raises nothing.
+        """
+        return self._artifacts.list_ahead(versions)
+
+    def search_logged_models(
+        self, experiment_ids: Collection[str], *, token: str = ""
+    ) -> Iterator[LoggedPage]:
+        """Yield the logged models of these experiments by id, in pages of 1000.
+
+        MLflow 2 has none, and answers 404. A page's token goes on from there, with the
+        same experiments only: MLflow compares them.
+        """
+        body = {
+            "experiment_ids": sorted(experiment_ids),
+            "order_by": [{"field_name": "model_id", "ascending": True}],
+        }
+        ask = self._posting("logged-models", body)
+        for page in self._pages("models", ask, LOGGED_PER_REQUEST, token=token):
+            yield logged.read_models(page)
+
+    def search_logging_runs(
+        self, experiment_ids: Collection[str], *, token: str = ""
+    ) -> Iterator[LoggedPage]:
+        """Yield the models that runs logged as MLflow 2 does, by run, 300 runs a page."""
+        body = {
+            "experiment_ids": sorted(experiment_ids),
+            "filter": logged.LOGGING_RUNS,
+            "order_by": ["attributes.run_id ASC"],
+            "run_view_type": "ACTIVE_ONLY",
+        }
+        ask = self._posting("runs", body)
+        for page in self._pages("runs", ask, RUNS_PER_REQUEST, token=token):
+            yield logged.read_runs(page)
+
     def fetch_artifacts(
-        self, version: VersionSnapshot, *, run: RunSnapshot | None = None
+        self,
+        version: VersionSnapshot,
+        *,
+        run: RunSnapshot | None = None,
+        known: Listings = NOTHING_KNOWN,
     ) -> ArtifactsSnapshot:
         """List the files of a version and of its run, and read the few that tell much.
 
         What the server cannot list or read is told in `failures`; SyncError is raised
         only when the server as a whole is out of reach.
         """
-        return self._artifacts.fetch(version, run=run)
+        return self._artifacts.fetch(version, run=run, known=known)
 
     def open_file(
         self,
@@ -179,7 +227,7 @@ class Client:
         With `begin` and the `validator` of a stream before, a server that can goes on
         from that byte on, if it is still the same file. `root` is the snapshot's.
         """
-        return self._artifacts.open(
+        return self._routes.open(
             version, path, run=run, root=root, begin=begin, validator=validator
         )
 
@@ -221,24 +269,35 @@ class Client:
             "run_view_type": "ALL",
         }
 
+        # A page that is just full comes with a token to an empty one.
+        return self._pages("runs", self._posting("runs", body), len(run_ids) + 1)
+
+    def _posting(
+        self, resource: str, body: dict[str, Any]
+    ) -> Callable[[str, int], dict[str, Any]]:
+        """Return how to ask for a page of a search that is a POST."""
+
         def ask(token: str, size: int) -> dict[str, Any]:
             page = body | {"max_results": size}
             if token:
                 page |= {"page_token": token}
-            return self._transport.post_json(f"{API}/runs/search", page)
+            return self._transport.post_json(f"{API}/{resource}/search", page)
 
-        # A page that is just full comes with a token to an empty one.
-        return self._pages("runs", ask, len(run_ids) + 1)
+        return ask
 
     def _pages(
-        self, name: str, ask: Callable[[str, int], dict[str, Any]], size: int
+        self,
+        name: str,
+        ask: Callable[[str, int], dict[str, Any]],
+        size: int,
+        *,
+        token: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Follow the page tokens to the end; a page may be empty and not the last.
 
         A page that proves too much for the server, or for our bounds, is asked for
         again in half the size, and so are those after it.
         """
-        token = ""
         seen: set[str] = set()
         while True:
             page, size = self._transport.repeat(partial(ask, token), size=size)

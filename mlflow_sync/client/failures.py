@@ -22,6 +22,13 @@ from mlflow_sync.exceptions import FailureKind, SyncError
 MAX_RETRY_AFTER = 60.0  # seconds
 _EXCERPT = 100  # characters of a foreign text that are worth showing
 
+# By what a Databricks workspace is known whatever its host is called: its headers, and
+# what it says of the registry that Unity Catalog has replaced.
+_DATABRICKS_HEADER = "x-databricks-"
+_DATABRICKS_WORDS = re.compile(
+    r"Unity Catalog|Databricks workspace|legacy workspace model registry", re.IGNORECASE
+)
+
 # OpenSSL's X509_V_ERR_* numbers.
 _TLS_SENTENCES = {
     9: "The certificate of the tracking server is not valid yet.",
@@ -118,15 +125,12 @@ def of_status(
     told = excerpt(content, secrets=connection.secrets())
     quoted = f": “{told}”" if told else ""
     pause = retry_after(headers.get("Retry-After", ""))
-    code = (_json_object(content) or {}).get("error_code")
+    answer = _json_object(content) or {}
 
-    if code == "FEATURE_DISABLED" and connection.workspace:
-        return SyncError(
-            "The tracking server has no workspaces: leave the field workspace empty.",
-            kind=FailureKind.BAD_SETTING,
-        )
-    if "Unity Catalog" in told:
+    if _is_databricks(headers, str(answer.get("message", ""))):
         return unity_catalog()
+    if connection.workspace and (error := _of_workspace(answer, connection)):
+        return error
     match status:
         case 301 | 302 | 303 | 307 | 308:
             return _of_redirect(headers.get("Location", ""), connection)
@@ -171,6 +175,8 @@ def of_foreign_body(content: bytes, *, connection: Connection) -> SyncError:
     """Name what a body that is not a JSON object is: another site's page, or cut."""
     told = excerpt(content, secrets=connection.secrets())
     if looks_like_page(content):
+        if told.startswith("Databricks"):  # “Databricks - Sign In”
+            return unity_catalog()
         return SyncError(
             f"A web page (“{told}”) answers at this URL, not the API of MLflow.",
             kind=FailureKind.NOT_MLFLOW,
@@ -187,6 +193,31 @@ def unity_catalog() -> SyncError:
         "MLflow's own tracking servers can be read.",
         kind=FailureKind.NOT_SUPPORTED,
     )
+
+
+def _is_databricks(headers: Mapping[str, str], message: str) -> bool:
+    return (
+        any(name.lower().startswith(_DATABRICKS_HEADER) for name in headers)
+        or "databricks" in headers.get("Server", "").lower()
+        or "DatabricksRealm" in headers.get("WWW-Authenticate", "")
+        or bool(_DATABRICKS_WORDS.search(message))
+    )
+
+
+def _of_workspace(
+    answer: Mapping[str, Any], connection: Connection
+) -> SyncError | None:
+    """Name what is wrong with the workspace that was asked for, if that is it."""
+    match answer.get("error_code"):
+        case "FEATURE_DISABLED":
+            told = "has no workspaces: leave the field workspace empty"
+        case "RESOURCE_DOES_NOT_EXIST" if (
+            answer.get("message") == f"Workspace '{connection.workspace}' not found"
+        ):
+            told = f"has no workspace “{connection.workspace}”"
+        case _:
+            return None
+    return SyncError(f"The tracking server {told}.", kind=FailureKind.BAD_SETTING)
 
 
 def _of_redirect(location: str, connection: Connection) -> SyncError:

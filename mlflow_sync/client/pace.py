@@ -10,6 +10,8 @@ from threading import Lock
 # it for dead and kill it: a thousand take it 2 to 5 s.
 RUNS_PER_REQUEST = 300
 FEWEST_RUNS = 20
+DEAR = 0.2  # seconds; a listing takes 10 to 50 ms, unless each request is a toll
+ENOUGH = 5  # listings before that is judged
 
 
 class Pace:
@@ -26,6 +28,9 @@ class Pace:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.runs_per_request = RUNS_PER_REQUEST
+        self.may_batch = True  # until the server says that it cannot
+        self._listings = 0
+        self._listing_seconds = 0.0
         self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
         self._sleep = sleep
         self._lock = Lock()
@@ -49,3 +54,15 @@ class Pace:
         """Ask for half as many runs at once from now on: it was too much."""
         with self._lock:
             self.runs_per_request = max(FEWEST_RUNS, self.runs_per_request // 2)
+
+    def note_listing(self, seconds: float) -> None:
+        with self._lock:
+            self._listings += 1
+            self._listing_seconds += seconds
+
+    @property
+    def is_dear(self) -> bool:
+        """Tell whether a request takes so long that several should be asked in one."""
+        with self._lock:
+            enough = self._listings >= ENOUGH
+            return enough and self._listing_seconds > DEAR * self._listings

@@ -39,15 +39,21 @@ class Probe:
     mlflow_version: str
     username: str
     workspaces_enabled: bool | None
+    workspace: str = ""  # that was asked for
     sees_models: bool
 
     @property
     def message(self) -> str:
         """Say it in one sentence for people."""
         what = f"MLflow {self.mlflow_version}" if self.mlflow_version else "An MLflow"
+        where = ""
+        if self.workspaces_enabled:
+            where = " for its default workspace"
+            if self.workspace:
+                where = f" for the workspace “{self.workspace}”"
         whom = f" and knows us as “{self.username}”" if self.username else ""
         seen = "" if self.sees_models else ", but shows us no registered model"
-        return f"{what} answers{whom}{seen}."
+        return f"{what} answers{where}{whom}{seen}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +67,10 @@ class Identity:
 def identify(transport: Transport) -> Identity:
     """Ask for version and user, once each; what fails is not told.
 
-    Whether the server can be read is not decided here, but by reading it.
+    Whether the server can be read is not decided here, but by reading it. Only
+    Databricks is refused, of which a part could be.
     """
+    _refuse_databricks(transport)
     version = _if_told(lambda: _version(transport.send("GET", "/version")))
     username = None
     if transport.connection.auth_method != AuthMethod.NONE:
@@ -74,8 +82,7 @@ def identify(transport: Transport) -> Identity:
 
 def probe(transport: Transport) -> Probe:
     """Make each kind of request that a sync makes, once. Raises SyncError."""
-    if transport.connection.host.lower().endswith(_DATABRICKS):
-        raise failures.unity_catalog()
+    _refuse_databricks(transport)
     try:
         models = transport.get_json(
             f"{API}/registered-models/search", [("max_results", 1)]
@@ -87,7 +94,7 @@ def probe(transport: Transport) -> Probe:
     except SyncError as error:
         if error.kind is not FailureKind.NOT_FOUND:
             raise
-        raise _not_mlflow() from None
+        raise _not_mlflow(transport.connection.base_path) from None
     version = _if_offered(lambda: transport.send("GET", "/version"))
     user = _if_offered(lambda: transport.get_json(f"{API}/users/current"))
     info = _if_offered(lambda: transport.get_json("/api/3.0/mlflow/server-info"))
@@ -103,8 +110,15 @@ def probe(transport: Transport) -> Probe:
         workspaces_enabled=None
         if info is None
         else bool(info.get("workspaces_enabled")),
+        workspace=transport.connection.workspace,
         sees_models=bool(models.get("registered_models")),
     )
+
+
+def _refuse_databricks(transport: Transport) -> None:
+    """Refuse it by its host; by what it answers, `failures` does."""
+    if transport.connection.host.lower().endswith(_DATABRICKS):
+        raise failures.unity_catalog()
 
 
 def _if_offered(ask: Callable[[], T]) -> T | None:
@@ -120,6 +134,8 @@ def _if_told(ask: Callable[[], str]) -> str | None:
     try:
         return ask()
     except SyncError as error:
+        if error.kind is FailureKind.NOT_SUPPORTED:
+            raise
         logger.info("The tracking server does not tell who answers: %s", error)
         return None
 
@@ -138,9 +154,14 @@ def _username(answer: dict[str, Any]) -> str:
     return str(user.get("username", "")) if isinstance(user, dict) else ""
 
 
-def _not_mlflow() -> SyncError:
+def _not_mlflow(path: str = "") -> SyncError:
+    told = "a path may be missing from it."
+    if path:
+        told = (
+            "its path may be wrong. MLflow 2 has its API beside its --static-prefix, "
+            "not below it: leave the prefix out."
+        )
     return SyncError(
-        "What answers at this URL is not an MLflow tracking server: a path may be "
-        "missing from it.",
+        f"What answers at this URL is not an MLflow tracking server: {told}",
         kind=FailureKind.NOT_MLFLOW,
     )

@@ -18,6 +18,7 @@ from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.snapshots import (
     DatasetInput,
     ExperimentSnapshot,
+    LoggedModelSnapshot,
     MetricPoint,
     ModelSnapshot,
     RunSnapshot,
@@ -127,6 +128,22 @@ def read_run(row: Row) -> RunSnapshot:
         },
         dataset_inputs=tuple(map(_dataset, inputs.get("dataset_inputs") or ())),
         fingerprint=fingerprint(row),
+    )
+
+
+def read_logged_model(row: Row) -> LoggedModelSnapshot:
+    info: Row = row["info"]
+    address = f"models:/{info['model_id']}"
+    place = str(info.get("artifact_uri") or "").rstrip("/")
+    return LoggedModelSnapshot(
+        address=address,
+        sources=(address, place) if place else (address,),
+        name=str(info.get("name") or info["model_id"]),
+        model_type=str(info.get("model_type") or ""),
+        status=str(info.get("status") or "").removeprefix("LOGGED_MODEL_"),
+        run_id=str(info.get("source_run_id") or ""),
+        experiment_id=str(info.get("experiment_id") or ""),
+        creation_timestamp=_integer(info.get("creation_timestamp_ms")),
     )
 
 

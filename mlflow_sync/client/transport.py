@@ -24,6 +24,7 @@ from mlflow_sync.client import failures
 from mlflow_sync.client.connection import Connection
 from mlflow_sync.client.pace import Pace
 from mlflow_sync.client.pool import Deadline, open_pool
+from mlflow_sync.client.queries import DOCUMENTS
 from mlflow_sync.client.streaming import (
     LEAST_BYTES,
     LEAST_SECONDS,
@@ -40,6 +41,7 @@ T = TypeVar("T")
 Query = Sequence[tuple[str, str | int]]
 
 API = "/api/2.0/mlflow"
+GRAPHQL = "/graphql"  # with the documents of `queries`, and no others
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[^/?#]+"
 ALLOWED = (
     ("GET", r"/version"),
@@ -51,10 +53,12 @@ ALLOWED = (
     ("GET", r"/api/2\.0/mlflow/experiments/search"),
     ("POST", r"/api/2\.0/mlflow/runs/search"),
     ("GET", r"/api/2\.0/mlflow/artifacts/list"),
+    ("POST", r"/api/2\.0/mlflow/logged-models/search"),
     ("GET", rf"/api/2\.0/mlflow/logged-models/{_SEGMENT}/artifacts/directories"),
     ("GET", rf"/api/2\.0/mlflow-artifacts/artifacts(?:/{_SEGMENT})+"),
     ("GET", r"/model-versions/get-artifact"),
     ("GET", r"/get-artifact"),
+    ("POST", GRAPHQL),
 )
 _PATTERNS = tuple((method, re.compile(path)) for method, path in ALLOWED)
 
@@ -103,7 +107,7 @@ class Transport:
         return self._decode(self.send("GET", path, query=query))
 
     def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send one POST, of which runs/search is the only one. Raises SyncError."""
+        """Send one POST, which is a search. Raises SyncError."""
         return self._decode(self.send("POST", path, body=body))
 
     def repeat(
@@ -218,7 +222,7 @@ class Transport:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> urllib3.BaseHTTPResponse:
         """Send a request, if it is a known read, and return the head of its answer."""
-        if not is_allowed(method, path):
+        if not is_allowed(method, path, body):
             raise NotReadOnly(f"{method} {path} is not on the list of reads.")
         target = self.connection.base_path + path
         if query:
@@ -297,8 +301,10 @@ def _is_good(response: urllib3.BaseHTTPResponse) -> bool:
     return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def is_allowed(method: str, path: str) -> bool:
+def is_allowed(method: str, path: str, body: Mapping[str, Any] | None = None) -> bool:
     """Tell whether a request, its path relative to the server's URL, is a known read."""
+    if path == GRAPHQL and (body or {}).get("query") not in DOCUMENTS:
+        return False
     return any(
         method == allowed and pattern.fullmatch(path) for allowed, pattern in _PATTERNS
     )

@@ -1,4 +1,4 @@
-"""Tracking servers, their credentials, and the record of every sync."""
+"""Tracking servers, their credentials and webhooks, and the record of every sync."""
 
 from __future__ import annotations
 
@@ -10,18 +10,30 @@ from mlflow_sync.models.runs import (
     SyncRunQuerySet,
 )
 from mlflow_sync.models.servers import (
+    SCOPE_FIELDS,
     KeyCanary,
     TrackingServer,
     TrackingServerSecret,
 )
+from mlflow_sync.models.webhooks import (
+    GRACE,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookSecret,
+)
 
 __all__ = (
+    "GRACE",
     "LEASE",
     "LONGEST_WAIT",
+    "SCOPE_FIELDS",
     "KeyCanary",
     "SyncFailure",
     "SyncRun",
     "SyncRunQuerySet",
     "TrackingServer",
     "TrackingServerSecret",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookSecret",
 )

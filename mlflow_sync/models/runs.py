@@ -73,6 +73,7 @@ class SyncRun(TenantModel):
     READ = (Status.SUCCEEDED, Status.PARTIAL)  # to the registry's end
     COUNTS = (
         "models",
+        "out_of_scope",
         "versions",
         "created",
         "updated",
@@ -82,6 +83,7 @@ class SyncRun(TenantModel):
         "files",
         "changed_files",
         "unavailable_files",
+        "unregistered",
         "requests",
         "bytes",
     )

@@ -21,7 +21,11 @@ from accounts.walls import (
     TenantModel,
 )
 from inventory.models import Source
+from mlflow_sync.exceptions import BadPattern
 from mlflow_sync.fields import SecretTextField
+from mlflow_sync.scope import Scope, read_patterns, read_tags
+
+SCOPE_FIELDS = ("include_names", "exclude_names", "required_tags")
 
 
 class TrackingServer(TenantModel):
@@ -126,6 +130,27 @@ class TrackingServer(TenantModel):
         help_text="Days.",
     )
 
+    include_names = models.TextField(
+        "models to read",
+        blank=True,
+        help_text="Patterns of names, one a line, such as credit-*. Empty: all models.",
+    )
+    exclude_names = models.TextField(
+        "models to leave out",
+        blank=True,
+        help_text="Patterns of names, one a line. They win over what is to be read.",
+    )
+    required_tags = models.TextField(
+        blank=True,
+        help_text="One a line, as key or key=pattern: of the models named above, only "
+        "those that carry at least one of these tags are read.",
+    )
+    find_unregistered = models.BooleanField(
+        "list unregistered models",
+        default=False,
+        help_text="Look for models that runs logged and nobody registered.",
+    )
+
     # How calm we have to be: syncs that failed in a row, and the pause they led to.
     failures_in_row = models.PositiveSmallIntegerField(default=0, editable=False)
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -159,8 +184,32 @@ class TrackingServer(TenantModel):
         """Tell whether it failed so often that nothing asks it by itself for a while."""
         return self.paused_until is not None and self.paused_until > now()
 
+    @property
+    def scope(self) -> Scope:
+        """Return which models are read. Raises BadPattern where a line is no pattern."""
+        return Scope(
+            include=read_patterns(self.include_names),
+            exclude=read_patterns(self.exclude_names),
+            tags=read_tags(self.required_tags),
+        )
+
     def clean(self) -> None:
         super().clean()
+        self._clean_url()
+        self._clean_scope()
+
+    def _clean_scope(self) -> None:
+        faults = {}
+        for name in SCOPE_FIELDS:
+            read = read_tags if name == "required_tags" else read_patterns
+            try:
+                setattr(self, name, "\n".join(read(getattr(self, name))))
+            except BadPattern as fault:
+                faults[name] = str(fault)
+        if faults:
+            raise ValidationError(faults)
+
+    def _clean_url(self) -> None:
         self.url = self.url.strip().rstrip("/")
         try:
             parts = urlsplit(self.url)

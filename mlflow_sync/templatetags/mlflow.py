@@ -11,6 +11,7 @@ from mlflow_sync.models import SyncRun
 register = template.Library()
 
 register.filter("server_status", markup.server_status)
+register.filter("delivery_outcome", markup.delivery_outcome)
 
 
 @register.filter

@@ -18,7 +18,12 @@ from accounts import audit, tenancy
 from accounts.members import issue_token
 from accounts.models import ApiToken, AuditEvent, Membership, Organization, User
 from compliance.models import Gap
-from inventory.models import ModelVersion, RegisteredModel, Source
+from inventory.models import (
+    ModelVersion,
+    RegisteredModel,
+    Source,
+    UnregisteredModel,
+)
 from mlflow_sync.models import SyncRun, TrackingServer
 from tests import rows
 from tests.conftest import signed_in
@@ -41,6 +46,7 @@ ROWS: dict[type[Model], Callable[[], Model]] = {
     Source: rows.a_source,
     SyncRun: a_run,
     TrackingServer: lambda: rows.a_server(rows.a_source()),
+    UnregisteredModel: lambda: rows.an_unregistered_model(rows.a_source()),
 }
 OF_NOBODY = {"me": "is about the caller", "rules": "are the same for everybody"}
 CONSOLE = sorted(admin.site._registry, key=lambda model: model._meta.label)

@@ -37,7 +37,7 @@ def mlflow(acme: Organization) -> Source:
 def stored(source: Source, **fields: Any) -> ModelVersion:
     """Store a version as a sync does."""
     model = ModelRecord(name="fraud", tags={"team": "Risk"}, fingerprint="m")
-    models = store.store_models(source, [model], at=days(1))
+    models = store.store_models(source, [model], at=days(1), previous_sync=days(0.5))
     run = RunRecord(
         run_id="r1",
         metrics={"auc": 0.91234567, "rows": 120000.0},

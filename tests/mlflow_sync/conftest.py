@@ -21,6 +21,8 @@ from tests.mlflow_sync.faulty import Faulty
 from tests.registry import Registry
 from tests.servers import Flavour, MlflowServer, shared_mlflow
 
+pytest.register_assert_rewrite("tests.recordings.expected")
+
 Syncer = Callable[..., SyncRun]
 
 

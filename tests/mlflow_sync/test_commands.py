@@ -130,8 +130,9 @@ def test_sync_prints_an_object_a_server_and_says_by_its_exit_code_how_it_went(
 
     assert code in (0, 3)  # other tests may have left a purged run on this server
     assert set(told) == {
-        "server", "status", "models", "versions", "created", "updated", "unchanged",
-        "incomplete", "absent", "requests", "bytes", "seconds", "error",
+        "server", "status", "models", "out_of_scope", "versions", "created", "updated",
+        "unchanged", "incomplete", "absent", "unregistered", "requests", "bytes",
+        "seconds", "error",
     }  # fmt: skip
     assert told["server"] == "Production"
     assert told["models"] > 0

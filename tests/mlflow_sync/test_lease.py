@@ -229,7 +229,9 @@ def test_a_worker_beats_while_it_waits_for_the_last_request_to_end(
         idle=lambda: beats.append(1),
     )
     with asking:
-        assert next(asking.ahead(source())) == 1
+        pages = asking.pages(source())
+        assert next(pages) == 1
+        pages.prefetch()
         time.sleep(0.1)  # the next page is being asked for
         assert not beats
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -235,6 +236,39 @@ def test_a_server_that_cannot_list_files_is_not_asked_for_each_version(
         assert version_of(name, "9").history.count() == before
     faulty.fault = None
     assert sync_now(artifacts=True).count("incomplete") == 0
+
+
+def test_a_server_that_takes_long_to_fail_is_given_up_sooner(
+    acme: Organization,
+    own_registry: Registry,
+    faulty: Faulty,
+    sync_now: Syncer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else slice after slice would go by with time-outs, a few versions each."""
+    name = unique("slow store")
+    own_registry.model(name)
+    run_id = own_registry.run(own_registry.experiment())
+    for _ in range(9):
+        own_registry.version(name, source=f"runs:/{run_id}/model", run_id=run_id)
+    sync_now()
+    asked: list[str] = []
+
+    def refuse(request: Request, response: Response) -> Response:
+        if "artifacts" not in request.path:
+            return response
+        asked.append(request.full_path)
+        time.sleep(0.3)
+        return html(500)(response)
+
+    faulty.fault = refuse
+    monkeypatch.setattr(files, "LONGEST", 0.5)
+
+    assert sync_now(artifacts=True).status == SyncRun.Status.PARTIAL
+
+    assert len(asked) <= 2
+    with tenancy.acting_for(acme):
+        assert "was not asked again" in version_of(name, "9").incomplete["artifacts"]
 
 
 def test_files_that_were_known_stay_when_they_cannot_be_listed_again(

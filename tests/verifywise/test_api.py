@@ -161,6 +161,9 @@ def test_a_list_costs_as_many_queries_however_long_it_is(
     ("path", "queries"),
     [
         ("registered-models/{model}/", 2),
+        ("registered-models/{model}/aliases/", 2),
+        ("registered-models/{model}/serving/", 2),
+        ("registered-models/{model}/serving/?at=2026-01-05T00:00Z", 3),
         ("modelInventory/{version}/", 4),
         ("modelInventory/{version}/results/", 4),
         ("model-inventory-change-history/{version}/", 2),

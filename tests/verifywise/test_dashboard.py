@@ -18,7 +18,15 @@ from inventory.records import Stage
 from mlflow_sync.models import SyncRun
 from tests.conftest import PASSWORD, signed_in
 from tests.pages import MOST_QUERIES, Visitor, a_registry, judge, words
-from tests.rows import a_model, a_server, a_source, a_sync, a_version, days
+from tests.rows import (
+    a_model,
+    a_server,
+    a_source,
+    a_stage_move,
+    a_sync,
+    a_version,
+    days,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +133,22 @@ def test_the_overview_says_what_changed(
 
     assert "model-000 version 2 None → Production alias champion" in text
     assert "Opened model-000 version 1 VW-TEST-high-0" in text
+
+
+def test_the_overview_says_that_a_serving_version_is_gone(
+    acme: Organization, olga: User, mlflow: Source
+) -> None:
+    with tenancy.acting_for(acme):
+        a_sync(a_server(mlflow))
+        serving, idle = a_model(mlflow, "serving"), a_model(mlflow, "idle")
+        for model, stage in ((serving, "Production"), (idle, "None")):
+            bounds = (days(1), days(2))
+            a_stage_move(a_version(model), stage, "", bounds, told_by="")
+
+    moves = Visitor(olga).text("")
+
+    assert "serving version 1 Production → no longer told" in moves
+    assert "idle version 1" not in moves
 
 
 def test_without_a_server_the_overview_says_what_to_do(alice: User, olga: User) -> None:

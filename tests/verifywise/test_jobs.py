@@ -58,10 +58,8 @@ def test_the_standing_schedules_are_made_once() -> None:
     ensure_standing()
     ensure_standing()
 
-    assert Schedule.objects.filter(func="verifywise.jobs.tend").count() == 1
-    assert (
-        Schedule.objects.filter(func="verifywise.jobs.evaluate_everybody").count() == 1
-    )
+    for job in ("tend", "evaluate_everybody", "forget_deliveries"):
+        assert Schedule.objects.filter(func=f"verifywise.jobs.{job}").count() == 1
 
 
 def test_a_scheduled_sync_reads_and_judges(

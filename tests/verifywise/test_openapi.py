@@ -17,6 +17,8 @@ from rest_framework.viewsets import GenericViewSet
 from accounts import tenancy
 from accounts.models import User
 from inventory.models import ModelVersion, Source
+from mlflow_sync.models import WebhookDelivery
+from mlflow_sync.webhooks import enable
 from tests.callers import PROBLEM, Caller, calling, with_token
 from tests.conftest import signed_in
 from tests.rows import (
@@ -24,9 +26,13 @@ from tests.rows import (
     a_model,
     a_run,
     a_server,
+    a_stage_move,
     a_sync,
     a_version,
+    an_alias_move,
     an_evaluation,
+    an_unregistered_model,
+    days,
 )
 from verifywise.api import ROUTES
 
@@ -76,6 +82,8 @@ def test_the_schema_shows_no_credential_in_answers(alice: User) -> None:
 
 READ = (
     "registered-models/{registered-models}/",
+    "registered-models/{registered-models}/aliases/",
+    "registered-models/{registered-models}/serving/",
     "modelInventory/{modelInventory}/",
     "modelInventory/{modelInventory}/results/",
     "model-inventory-change-history/{modelInventory}/",
@@ -83,8 +91,11 @@ READ = (
     "rules/{rules}/",
     "sources/{sources}/",
     "tracking-servers/{tracking-servers}/",
+    "tracking-servers/{tracking-servers}/webhook/",
+    "tracking-servers/{tracking-servers}/webhook/deliveries/",
     "sync-runs/{sync-runs}/",
     "sync-runs/{sync-runs}/failures/",
+    "unregistered-models/{unregistered-models}/",
 )
 
 
@@ -157,7 +168,13 @@ def test_what_is_told_is_what_the_schema_describes(
         incomplete={"run": "It was deleted."},
     )
     an_evaluation(version, results={"VW-INV-001": {"verdict": "fail", "version": 1}})
+    a_stage_move(version, "", "Production", (None, days(1)))
+    a_stage_move(version, "Production", "", (days(2), days(3)), told_by="")
+    a_stage_move(version, "", "Production", (days(4), days(5)))
+    an_alias_move(version.registered_model, "champion", None, 1, (None, days(1)))
     run = a_sync(a_server(source))
+    enable(run.server)
+    WebhookDelivery.objects.create(server=run.server, delivery_id="1", event="a.b")
     ids = {
         "registered-models": version.registered_model_id,
         "modelInventory": version.pk,
@@ -166,6 +183,7 @@ def test_what_is_told_is_what_the_schema_describes(
         "sources": source.pk,
         "tracking-servers": run.server_id,
         "sync-runs": run.pk,
+        "unregistered-models": an_unregistered_model(source).pk,
     }
     with_token(alices.user)
     schema = yaml.safe_load(alices.client.get("/api/schema/").content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from accounts.models import Organization
 from inventory.models import Source
 from mlflow_sync.models import TrackingServer
 from mlflow_sync.servers import Credentials, save_server, test_server
+
+SCOPE = {  # option -> field, what is given, and what it says
+    "--include": ("include_names", "PATTERN", "Models to read, by name"),
+    "--exclude": ("exclude_names", "PATTERN", "Models to leave out, by name"),
+    "--tag": ("required_tags", "KEY[=PATTERN]", "Read models with such a tag only"),
+}
 
 
 class Command(BaseCommand):
@@ -50,6 +57,19 @@ class Command(BaseCommand):
         parser.add_argument("--reread-within", type=int, metavar="SYNCS")
         parser.add_argument("--without-artifacts", action="store_true")
         parser.add_argument("--no-schedule", action="store_true")
+        for option, (field, metavar, told) in SCOPE.items():
+            parser.add_argument(
+                option,
+                action="append",
+                dest=field,
+                metavar=metavar,
+                help=f"{told}; repeatable, and an empty one takes all of them back.",
+            )
+        parser.add_argument(
+            "--find-unregistered",
+            action=BooleanOptionalAction,
+            help="List models that runs logged and nobody registered.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         slug, name = options["organization"], options["name"]
@@ -97,6 +117,11 @@ class Command(BaseCommand):
             server.read_artifacts and not options["without_artifacts"]
         )
         server.is_enabled = server.is_enabled and not options["no_schedule"]
+        for field, *_ in SCOPE.values():
+            if options[field] is not None:
+                setattr(server, field, "\n".join(options[field]))
+        if options["find_unregistered"] is not None:
+            server.find_unregistered = options["find_unregistered"]
         if options["auth_method"]:
             server.auth_method = options["auth_method"]
         elif options["token_env"]:

@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts import audit, tenancy
 from accounts.models import Organization
 from mlflow_sync.exceptions import UndecryptableSecret
-from mlflow_sync.models import KeyCanary, TrackingServerSecret
+from mlflow_sync.models import KeyCanary, TrackingServerSecret, WebhookSecret
 
 
 class Command(BaseCommand):
@@ -31,7 +31,10 @@ class Command(BaseCommand):
 
     def rotate(self, organization: Organization) -> int:
         with tenancy.acting_for(organization, origin="command"):
-            secrets = list(TrackingServerSecret.objects.all())
+            secrets = [
+                *TrackingServerSecret.objects.all(),
+                *WebhookSecret.objects.all(),
+            ]
             for secret in secrets:
                 secret.save()
             if secrets:

@@ -441,18 +441,33 @@ class TestBounds:
         assert store.fetch(httpserver).contents == {"MLmodel": store.content}
 
 
-def test_a_listing_without_credentials_for_its_store_is_told(
-    httpserver: HTTPServer,
+@pytest.mark.parametrize("source", ["s3://b/1/r1/artifacts/m", "models:/m-1"])
+def test_a_store_that_fails_is_not_asked_for_the_rest_of_the_run(
+    httpserver: HTTPServer, source: str
 ) -> None:
-    httpserver.expect_request(f"{API}/artifacts/list").respond_with_data("<p>Boom", 503)
+    httpserver.expect_request(EVERYTHING).respond_with_data("<p>Boom", 503)
     version = VersionSnapshot(
-        name="m",
-        version="1",
-        source="s3://b/1/r1/artifacts/m",
-        run_id="r1",
-        fingerprint="",
+        name="m", version="1", source=source, run_id="r1", fingerprint=""
     )
     with Client(Connection(httpserver.url_for("")), sleep=lambda _: None) as client:
         found = client.fetch_artifacts(version)
-    assert len(httpserver.log) == 2  # one for the model, one for the rest of the run
+    assert len(httpserver.log) == 1
     assert set(found.failures) == {"", "runs:/r1/"}
+    assert "(503)" in found.failures["runs:/r1/"]
+
+
+def test_a_store_that_fails_hides_nothing_of_another_one(
+    httpserver: HTTPServer,
+) -> None:
+    """A model that was bought lies elsewhere than the run that evaluated it."""
+    httpserver.expect_request("/model-versions/get-artifact").respond_with_data("", 500)
+    httpserver.expect_request(f"{API}/artifacts/list").respond_with_json(
+        {"root_uri": "mlflow-artifacts:/1/r1/artifacts", "files": [file("plot.png")]}
+    )
+    version = VersionSnapshot(
+        name="m", version="1", source="s3://vendor/m", run_id="r1", fingerprint=""
+    )
+    with Client(Connection(httpserver.url_for("")), sleep=lambda _: None) as client:
+        found = client.fetch_artifacts(version)
+    assert paths(found) == ["runs:/r1/plot.png"]
+    assert "(500)" in found.failures[""]

@@ -326,18 +326,52 @@ class TestAnswers:
         assert error.kind is FailureKind.HOST_CHECK
         assert "--allowed-hosts" in str(error)
 
-    def test_unity_catalog_is_named(self, httpserver: HTTPServer) -> None:
-        httpserver.expect_request(MODELS).respond_with_json(
-            {
-                "error_code": "FEATURE_DISABLED",
-                "message": "The legacy workspace model registry is disabled. Use "
-                "models in Unity Catalog instead.",
-            },
-            status=400,
+    @pytest.mark.parametrize(
+        ("status", "headers", "body"),
+        [
+            (401, {"WWW-Authenticate": 'Bearer realm="DatabricksRealm"'}, ""),
+            (
+                403,
+                {"Server": "databricks"},
+                '{"error_code": "403", "message": "Invalid access token."}',
+            ),
+            (
+                404,
+                {"X-Databricks-Org-Id": "1234567890"},
+                '{"error_code": "ENDPOINT_NOT_FOUND", "message": "No API found"}',
+            ),
+            (
+                403,
+                {},
+                '{"error_code": "PERMISSION_DENIED", "message": "The legacy workspace '
+                'model registry is disabled for the current Databricks workspace."}',
+            ),
+            (
+                400,
+                {},
+                '{"error_code": "FEATURE_DISABLED", "message": "'
+                + "A long introduction. " * 9
+                + 'Use models in Unity Catalog instead."}',
+            ),
+            (303, {"Server": "databricks", "Location": "/login.html"}, ""),
+            (200, {}, "<html><title>Databricks - Sign In</title></html>"),
+        ],
+    )
+    @pytest.mark.parametrize("workspace", ["", "risk"])
+    def test_databricks_is_named_by_any_of_its_signs(
+        self,
+        httpserver: HTTPServer,
+        status: int,
+        headers: dict[str, str],
+        body: str,
+        workspace: str,
+    ) -> None:
+        httpserver.expect_request(MODELS).respond_with_data(
+            body, status=status, headers=headers
         )
-        error = failure_of(httpserver.url_for(""))
+        error = failure_of(httpserver.url_for(""), workspace=workspace)
         assert error.kind is FailureKind.NOT_SUPPORTED
-        assert "Unity Catalog" in str(error)
+        assert "Unity Catalog registry is not supported" in str(error)
 
 
 class TestSecrets:

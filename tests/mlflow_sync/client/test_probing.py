@@ -212,6 +212,16 @@ class TestOthers:
         assert found.workspaces_enabled is None
         assert found.message == "An MLflow answers, but shows us no registered model."
 
+    def test_a_path_that_may_be_mlflow_2s_prefix_is_named(
+        self, httpserver: HTTPServer
+    ) -> None:
+        error = failure_of(httpserver.url_for("/ml/flow"))
+        assert error.kind is FailureKind.NOT_MLFLOW
+        assert str(error).endswith(
+            "its path may be wrong. MLflow 2 has its API beside its --static-prefix, "
+            "not below it: leave the prefix out."
+        )
+
     def test_a_service_that_says_yes_to_everything(
         self, httpserver: HTTPServer
     ) -> None:

@@ -48,6 +48,9 @@ class TestWhatMayBeSent:
             ("GET", "/api/2.0/mlflow-artifacts/artifacts"),
             ("GET", "/api/2.0/mlflow-artifacts/artifacts/0/../../../mlflow/x"),
             ("GET", f"{API}/logged-models/../artifacts/directories"),
+            ("GET", f"{API}/logged-models/search"),
+            ("POST", f"{API}/logged-models"),
+            ("POST", f"{API}/logged-models/m-1/params"),
             ("GET", f"{MODELS}?max_results=1"),
             ("GET", f"{MODELS}\n"),
             ("get", MODELS),
@@ -82,6 +85,8 @@ class TestWhatMayBeSent:
             list(client.search_versions())
             list(client.search_experiments())
             client.fetch_runs(["r1"], experiment_ids=["1"])
+            list(client.search_logged_models(["1"]))
+            list(client.search_logging_runs(["1"]))
             for source in sources:
                 found = client.fetch_artifacts(
                     VersionSnapshot(
@@ -94,15 +99,32 @@ class TestWhatMayBeSent:
                 )
                 assert found.contents["MLmodel"] == b"flavors: {}"
 
+            client.list_ahead(
+                [
+                    (
+                        VersionSnapshot(
+                            name="m", version="1", run_id="r1", fingerprint=""
+                        ),
+                        None,
+                    )
+                ]
+            )
+
+        assert [
+            request.path
+            for request, _ in httpserver.log
+            if not is_allowed(
+                request.method, request.path, request.get_json(silent=True)
+            )
+        ] == []
         sent = {(request.method, request.path) for request, _ in httpserver.log}
-        assert [one for one in sent if not is_allowed(*one)] == []
         assert [
             (method, path)
             for method, path in ALLOWED
             if not any(m == method and re.fullmatch(path, p) for m, p in sent)
         ] == []
         posts = {path for method, path in sent if method != "GET"}
-        assert posts == {f"{API}/runs/search"}
+        assert posts == {f"{API}/runs/search", "/graphql"}
         assert not any("Origin" in request.headers for request, _ in httpserver.log)
         assert not any("Cookie" in request.headers for request, _ in httpserver.log)
 

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_audit_is_append_only'),
-        ('inventory', '0002_whole_records'),
+        ('inventory', '0005_scope'),
     ]
 
     operations = [

@@ -10,8 +10,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_audit_is_append_only'),
-        ('inventory', '0003_files'),
-        ('mlflow_sync', '0002_incremental_and_calm'),
+        ('inventory', '0006_files'),
+        ('mlflow_sync', '0004_scope'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
