@@ -1,4 +1,4 @@
-"""Writing what was read of files into the inventory, and when to look at them again."""
+"""Writing what was read of the files of versions, and when to look at them again."""
 
 from __future__ import annotations
 

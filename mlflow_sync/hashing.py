@@ -27,7 +27,7 @@ from inventory.records import Section
 from mlflow_sync import file_results, file_runs, lease, manifests, slices
 from mlflow_sync.chunks import failure
 from mlflow_sync.client import Pace
-from mlflow_sync.client.gathering import ABOUT_FILES
+from mlflow_sync.client.artifacts import ABOUT_FILES
 from mlflow_sync.exceptions import FailureKind, FileRefused, SandboxError, SyncError
 from mlflow_sync.file_reading import Bookmark, FileReading, WantedFile
 from mlflow_sync.file_results import Place, Result

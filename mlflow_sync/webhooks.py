@@ -196,7 +196,7 @@ def receive(
 def follow_up(server: TrackingServer) -> SyncRun | None:
     """Ask for one run that reads all models of which deliveries wait.
 
-    Does nothing while a run of the server is queued or running, whose end asks again;
+    Does nothing while a sync of the server is queued or running, whose end asks again;
     nor while the server is paused or removed. The deliveries are then this run's, also
     when it fails: what it could not read is read by the next whole sync. Call inside
     `acting_for`. Costs two queries where nothing waits.
@@ -220,13 +220,14 @@ def follow_up(server: TrackingServer) -> SyncRun | None:
 
 
 def _is_free(server: TrackingServer) -> bool:
-    """Tell whether the server may be read now, and nobody is reading its registry."""
+    """Tell whether the server may be read now, and no registry run has it.
+
+    A run that only reads files gives way.
+    """
     return (
         TrackingServer.objects.filter(pk=server.pk, removed_at=None)
         .filter(Q(paused_until=None) | Q(paused_until__lte=now()))
-        .exclude(
-            sync_runs__in=SyncRun.objects.active().exclude(reach=SyncRun.Reach.FILES)
-        )
+        .exclude(sync_runs__in=SyncRun.objects.of_registry().active())
         .exists()
     )
 

@@ -86,8 +86,8 @@ def tend() -> None:
 
     And follow up on what webhooks told and nobody asked for yet: the server was paused,
     or the run that was in the way ended without a worker. What a run was asked for and
-    did not read, because it failed, waits for the next whole sync. Last, ask for the
-    files that became due meanwhile.
+    did not read, because it failed, waits for the next whole sync. Files that are due
+    are asked for last, of servers that nothing else is read of.
     """
     for organization in Organization.objects.filter(closed_at=None):
         with tenancy.acting_for(organization, origin="scheduler"):

@@ -33,8 +33,7 @@ def advance(
     """Do the next slice of a sync; when the registry is read, judge what changed.
 
     A slice that is not the last has put its continuation onto the queue; behind the
-    last, what webhooks told meanwhile is asked for, then the files that are to be
-    hashed.
+    last, what webhooks told meanwhile is asked for, and then the files that are due.
     """
     run = sync.advance(organization, run_id, patience=patience, watcher=watcher)
     if run is None or run.is_active:

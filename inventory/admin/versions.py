@@ -134,9 +134,9 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
             "groups": record_page.groups(row),
             "metrics": record_page.metrics(row),
             "as_of": self.as_of(row),
-            "timeline": timeline(row),
             "changed_files": changed_files(row.artifact_manifest),
             "acts": self.acts(row),
+            "timeline": timeline(row),
             "tags": _tags(row),
             "redactions": _redactions(row),
         }

@@ -13,7 +13,7 @@ from mlflow_sync.models import SyncRun, TrackingServer
 
 
 def with_runs(servers: QuerySet[TrackingServer]) -> QuerySet[TrackingServer]:
-    """Annotate servers with their latest run and the numbers of their present models.
+    """Annotate servers with their latest sync and the numbers of their present models.
 
     `read_at` is when the latest sync began that could read the registry; `models_count`
     counts all models told, `outside_count` those of them that are out of scope.

@@ -339,7 +339,7 @@ class TrackingServerAdmin(RecordedByAct, WebhookPages):
         return TemplateResponse(request, "mlflow_sync/server_remove.html", context)
 
     def _about(self, request: HttpRequest, server: Any) -> dict[str, Any]:
-        """Costs two queries, latest runs and counts of files, beside the webhook's."""
+        """Costs two queries, runs and counts of files, beside those of the webhook."""
         runs = list(SyncRun.objects.filter(server=server)[:RUNS_SHOWN])
         for run in runs:
             run.server = server

@@ -2,8 +2,8 @@
 
 `connection` is what is needed to reach a server, `pool` and `transport` send the few
 requests that are allowed, `failures` says in sentences what went wrong, `rows`, `logged`
-and `artifacts` make snapshots, `batching` asks for several listings at once,
-`streaming` takes files of any size, `probing` tests a connection, and `Client` ties them together.
+and `artifacts` make snapshots, `batching` asks for several listings at once, `streaming`
+takes files of any size, `probing` tests a connection, and `Client` ties them together.
 """
 
 from mlflow_sync.client.artifacts import NOTHING_KNOWN

@@ -10,19 +10,18 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from mlflow_sync.client import locations
 from mlflow_sync.client.batching import Asked, Listings, is_answered, list_many
 from mlflow_sync.client.connection import MEBIBYTE
-from mlflow_sync.client.gathering import ENVIRONMENT_FILES, STORE_FAILED, Gathered
+from mlflow_sync.client.file_routes import STORE_FAILED, FileRoutes
 from mlflow_sync.client.locations import Folder, Place
-from mlflow_sync.client.streaming import FileStream
-from mlflow_sync.client.transport import API, Query, Transport
+from mlflow_sync.client.transport import Query, Transport
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.snapshots import (
     ArtifactsSnapshot,
@@ -34,7 +33,10 @@ from mlflow_sync.snapshots import (
 logger = logging.getLogger(__name__)
 
 NOTHING_KNOWN: Listings = MappingProxyType({})
-T = TypeVar("T")
+ENVIRONMENT_FILES = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
+_REPORT = re.compile(
+    r"(?is).*(model[_-]?card|evaluation|bias|fairness).*\.(md|json|txt)"
+)
 
 _SIZE = re.compile(r"[0-9]{1,19}")  # an int64
 
@@ -46,24 +48,74 @@ MAX_READ_FILES = 24  # of one version
 MAX_FILE_BYTES = MEBIBYTE
 MAX_READ_BYTES = 4 * MEBIBYTE  # of one version
 
-# A proxy lets the API through and not the routes of MLflow's pages.
-_BLOCKED = frozenset(
+# What is said of these files, not of the server as a whole.
+ABOUT_FILES = frozenset(
     {
+        *STORE_FAILED,
         FailureKind.NOT_FOUND,
         FailureKind.FORBIDDEN,
-        FailureKind.UNAUTHORIZED,
         FailureKind.REDIRECT,
+        FailureKind.NOT_MLFLOW,
+        FailureKind.BAD_REQUEST,
+        FailureKind.BAD_BODY,
+        FailureKind.CLOSED,
+        FailureKind.TOO_LARGE,
     }
 )
 
 
-class ArtifactReader:
-    """Reads artifacts through one transport, and learns which routes a proxy blocks."""
+@dataclass(slots=True, kw_only=True)
+class _Gathered:
+    """What is known so far of the files of one version, by the path that is told."""
 
-    def __init__(self, transport: Transport) -> None:
+    version: VersionSnapshot
+    known: Listings
+    roots: dict[str, str] = field(default_factory=dict)  # prefix -> root_uri
+    places: dict[str, Place] = field(default_factory=dict)
+    sizes: dict[str, int | None] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    store_failure: str = ""
+
+    def add(self, place: Place, size: int | None) -> None:
+        self.places[place.told] = place
+        self.sizes[place.told] = size
+
+    def stop(self, folder: Folder, *, after: int) -> None:
+        """Note that a listing was not read to its end."""
+        self.failures[folder.prefix] = f"The listing was stopped after {after:,} files."
+
+    @contextmanager
+    def noting(self, told: str) -> Iterator[None]:
+        """Keep the reason why a file could not be had; let through what is graver."""
+        try:
+            yield
+        except SyncError as error:
+            if error.kind not in ABOUT_FILES:
+                raise
+            self.failures[told] = str(error)
+            if not told and error.kind in STORE_FAILED:
+                self.store_failure = str(error)
+
+    def wanted(self) -> list[str]:
+        """Return what is to be read, environment files first."""
+        return sorted(
+            (
+                told
+                for told, place in self.places.items()
+                if told not in self.contents
+                and (told in ENVIRONMENT_FILES or _REPORT.fullmatch(place.name))
+            ),
+            key=lambda told: (told not in ENVIRONMENT_FILES, told),
+        )
+
+
+class ArtifactReader:
+    """Lists the artifacts of versions through one transport, and reads a few of them."""
+
+    def __init__(self, transport: Transport, routes: FileRoutes) -> None:
         self._transport = transport
-        self._blocked: set[str] = set()
-        self._last_located: tuple[tuple[str, str], Folder] | None = None
+        self._routes = routes
 
     def list_ahead(
         self, versions: Sequence[tuple[VersionSnapshot, RunSnapshot | None]]
@@ -106,10 +158,10 @@ class ArtifactReader:
         `runs:/<run id>/`. `failures` has the path of each file that was wanted and not
         read, and "" or `runs:/<run id>/` for a listing that is not whole.
         """
-        gathered = Gathered(version=version, known=known)
+        gathered = _Gathered(version=version, known=known)
         folder = Folder()
         with gathered.noting(""):
-            folder = locations.locate(self._resolve(version), version, run=run)
+            folder = locations.locate(self._routes.resolve(version), version, run=run)
             self._list_source(gathered, folder)
         if version.run_id:
             self._list_rest_of_run(gathered, version.run_id, folder)
@@ -127,18 +179,7 @@ class ArtifactReader:
             store_failure=gathered.store_failure,
         )
 
-    def _resolve(self, version: VersionSnapshot) -> str:
-        """Return a version's source, or that of the version which it is a copy of."""
-        source = version.source or ""
-        if not locations.needs_resolving(source):
-            return source
-        answer = self._ask(
-            f"{API}/model-versions/get-download-uri",
-            [("name", version.name), ("version", version.version)],
-        )
-        return str(answer.get("artifact_uri", ""))
-
-    def _list_source(self, gathered: Gathered, folder: Folder) -> None:
+    def _list_source(self, gathered: _Gathered, folder: Folder) -> None:
         if not folder.endpoint:
             gathered.failures[""] = "MLflow cannot list the files of this source."
             self._read_known_names(gathered, folder)
@@ -152,7 +193,7 @@ class ArtifactReader:
             raise
 
     def _list_rest_of_run(
-        self, gathered: Gathered, run_id: str, folder: Folder
+        self, gathered: _Gathered, run_id: str, folder: Folder
     ) -> None:
         is_of_run = folder.run_id == run_id
         if is_of_run and not folder.base:
@@ -170,7 +211,7 @@ class ArtifactReader:
                 if error.kind is not FailureKind.NOT_FOUND:
                     raise
 
-    def _walk(self, gathered: Gathered, folder: Folder, *, skipped: str = "") -> None:
+    def _walk(self, gathered: _Gathered, folder: Folder, *, skipped: str = "") -> None:
         """List a folder and those below it, the nearest first, within the bounds."""
         waiting = deque([(folder.base, 0)])
         asked = found = 0
@@ -206,12 +247,12 @@ class ArtifactReader:
                         "listed."
                     )
 
-    def _list(self, gathered: Gathered, folder: Folder, path: str) -> dict[str, Any]:
+    def _list(self, gathered: _Gathered, folder: Folder, path: str) -> dict[str, Any]:
         query = folder.listing(path)
         known = is_answered(query, gathered.known) if folder.run_id else None
         return known or self._ask(folder.endpoint, query)
 
-    def _read_known_names(self, gathered: Gathered, folder: Folder) -> None:
+    def _read_known_names(self, gathered: _Gathered, folder: Folder) -> None:
         """Ask for the environment files by name, where no listing tells of them."""
         for name in ENVIRONMENT_FILES:
             place = Place(folder=folder, path=f"{folder.base}/{name}".lstrip("/"))
@@ -224,7 +265,7 @@ class ArtifactReader:
             gathered.add(place, len(content))
             gathered.contents[name] = content
 
-    def _read_wanted(self, gathered: Gathered) -> None:
+    def _read_wanted(self, gathered: _Gathered) -> None:
         read = total = 0
         store_failed = ""
         for told in gathered.wanted():
@@ -251,79 +292,11 @@ class ArtifactReader:
                     gathered.contents[told] = content
                     total += len(content)
 
-    def _read(self, gathered: Gathered, place: Place) -> bytes:
+    def _read(self, gathered: _Gathered, place: Place) -> bytes:
         root = gathered.roots.get(place.folder.prefix, "")
-        return self._by_open_route(
-            locations.routes(place, gathered.version, root=root),
-            lambda target, query: self._transport.send(
-                "GET", target, query=query, max_bytes=MAX_FILE_BYTES
-            ),
+        return self._routes.read(
+            place, gathered.version, root=root, max_bytes=MAX_FILE_BYTES
         )
-
-    @contextmanager
-    def open(
-        self,
-        version: VersionSnapshot,
-        path: str,
-        *,
-        run: RunSnapshot | None,
-        root: str,
-        begin: int = 0,
-        validator: str = "",
-    ) -> Iterator[FileStream]:
-        """Yield the bytes of a file by the path that it was told under, of any size.
-
-        `root` is that of the version's snapshot; nothing is listed again.
-        """
-        own, rest = self._located(version, run), Folder()
-        if version.run_id:
-            rest = Folder.of_run(version.run_id, prefix=f"runs:/{version.run_id}/")
-        if rest.prefix and path.startswith(rest.prefix):
-            place = Place(folder=rest, path=path.removeprefix(rest.prefix))
-            root = (run.artifact_uri if run else "") or ""
-        else:
-            place = Place(folder=own, path=f"{own.base}/{path}".lstrip("/"))
-            root = root.removesuffix(own.base).rstrip("/")
-        with ExitStack() as stack:
-            yield self._by_open_route(
-                locations.routes(place, version, root=root),
-                lambda target, query: stack.enter_context(
-                    self._transport.stream(
-                        target, query, begin=begin, validator=validator
-                    )
-                ),
-            )
-
-    def _located(self, version: VersionSnapshot, run: RunSnapshot | None) -> Folder:
-        """Find the folder of a version, for file after file with one request at most."""
-        key = (version.name, version.version)
-        if self._last_located is None or self._last_located[0] != key:
-            folder = locations.locate(self._resolve(version), version, run=run)
-            self._last_located = key, folder
-        return self._last_located[1]
-
-    def _by_open_route(
-        self,
-        routes: Mapping[str, tuple[str, Query]],
-        ask: Callable[[str, Query], T],
-    ) -> T:
-        """Ask for a file by the first route that is open. Raises the first one's error."""
-        is_open = [name for name in routes if name not in self._blocked]
-        failures: dict[str, SyncError] = {}
-        for name in is_open or routes:
-            target, query = routes[name]
-            try:
-                answer, _ = self._transport.repeat(
-                    partial(_whole, ask, target, query), final=STORE_FAILED
-                )
-            except SyncError as error:
-                if error.kind not in _BLOCKED:
-                    raise
-                failures[name] = error
-            else:
-                self._blocked |= failures.keys()
-                return answer
-        raise next(iter(failures.values()))
 
     def _ask(self, endpoint: str, query: Query) -> dict[str, Any]:
         began = time.monotonic()
@@ -332,11 +305,6 @@ class ArtifactReader:
         )
         self._transport.pace.note_listing(time.monotonic() - began)
         return answer
-
-
-def _whole(ask: Callable[[str, Query], T], target: str, query: Query, _size: int) -> T:
-    """Ask for a file, of which there is nothing to halve."""
-    return ask(target, query)
 
 
 def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:

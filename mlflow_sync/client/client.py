@@ -21,6 +21,7 @@ from mlflow_sync.client import logged, probing, rows
 from mlflow_sync.client.artifacts import NOTHING_KNOWN, ArtifactReader
 from mlflow_sync.client.batching import Listings
 from mlflow_sync.client.connection import Connection
+from mlflow_sync.client.file_routes import FileRoutes
 from mlflow_sync.client.logged import LoggedPage
 from mlflow_sync.client.pace import RUNS_PER_REQUEST, Pace
 from mlflow_sync.client.streaming import FileStream
@@ -60,7 +61,8 @@ class Client:
         pace: Pace | None = None,
     ) -> None:
         self._transport = Transport(connection, delays=delays, sleep=sleep, pace=pace)
-        self._artifacts = ArtifactReader(self._transport)
+        self._routes = FileRoutes(self._transport)
+        self._artifacts = ArtifactReader(self._transport, self._routes)
 
     def __enter__(self) -> Self:
         return self
@@ -225,7 +227,7 @@ class Client:
         With `begin` and the `validator` of a stream before, a server that can goes on
         from that byte on, if it is still the same file. `root` is the snapshot's.
         """
-        return self._artifacts.open(
+        return self._routes.open(
             version, path, run=run, root=root, begin=begin, validator=validator
         )
 

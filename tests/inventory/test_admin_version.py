@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from django.utils.timezone import now
 
 from accounts import tenancy
 from accounts.models import Organization, User
 from compliance.models import Gap
-from inventory import store
+from inventory import store, store_files
 from inventory.models import ModelVersion, Run, Source
 from inventory.records import (
     ModelRecord,
@@ -20,6 +21,7 @@ from inventory.records import (
     Told,
     VersionRecord,
 )
+from mlflow_sync.models import SyncRun
 from tests.pages import Visitor, judge, words
 from tests.rows import a_server, a_source, a_sync, days
 
@@ -386,3 +388,64 @@ def test_the_changes_of_a_version_are_told_field_by_field(
     assert "Metrics rows 120,000 –" in text
     assert "Risk category high –" in text
     assert "Fingerprint" not in text
+
+
+def test_a_file_that_is_no_longer_what_it_was_is_a_critical_note(
+    acme: Organization, alice: User, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        first, *others = fraud.artifact_manifest
+        changed = {
+            "sha256": "cd" * 32,
+            "size": 1400,
+            "found_at": days(40).isoformat(),
+        }
+        known = {"hashed_at": days(1).isoformat(), "verified_at": days(40).isoformat()}
+        store_files.store_manifest(
+            fraud,
+            [first | known | {"changed": changed}, *others],
+            due_at=None,
+            at=now(),
+        )
+
+    page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
+
+    note = words(
+        re.findall(r'(?s)<div class="vw-note vw-bad">.*?</div>\s*</div>', page)[0]
+    )
+    assert note.startswith("MLmodel is no longer the file that was first read, ")
+    assert f"Its digest was {'ab' * 8} … , and is {'cd' * 8} …" in note.replace(
+        "…", " … "
+    ).replace("  ", " ")
+    assert "changed hashed" in panel(page, "artifacts")
+    assert "cd" * 32 in page
+
+
+def test_files_are_verified_by_those_who_may_sync(
+    acme: Organization, alice: User, audrey: User, fraud: ModelVersion
+) -> None:
+    path = f"{VERSIONS}{fraud.pk}/verify-files/"
+    assert "Verify files now" not in Visitor(alice).text(
+        f"{VERSIONS}{fraud.pk}/change/"
+    )
+    with tenancy.acting_for(acme):
+        a_server(fraud.source)
+    assert "Verify files now" in Visitor(alice).text(f"{VERSIONS}{fraud.pk}/change/")
+    assert "Verify files now" not in Visitor(audrey).text(
+        f"{VERSIONS}{fraud.pk}/change/"
+    )
+    assert Visitor(audrey).post(path).status_code == 403
+
+    answer = Visitor(alice).post(path)
+
+    with tenancy.acting_for(acme):
+        run = SyncRun.objects.get()
+        assert answer.headers["Location"] == run.get_absolute_url()
+        assert (run.reach, run.version) == (SyncRun.Reach.FILES, fraud)
+        assert run.requested_by == alice
+    text = Visitor(alice).text(f"mlflow_sync/syncrun/{run.pk}/change/")
+    assert "Files of Production MLflow" in text
+    assert "Only those of fraud version 4" in text
+    assert Visitor(alice).post(path).status_code == 302  # it is queued already
+    with tenancy.acting_for(acme):
+        assert SyncRun.objects.count() == 1

@@ -13,6 +13,8 @@ from django.core.management import CommandError, call_command
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync.models import TrackingServer
+from mlflow_sync.servers import save_server
+from tests.mlflow_sync.files import Deployed, sha256, sync_model
 from tests.registry import Registry, unique
 from tests.servers import ADMIN, MlflowServer, free_port
 from tests.wire import gate
@@ -131,11 +133,38 @@ def test_sync_prints_an_object_a_server_and_says_by_its_exit_code_how_it_went(
     assert code in (0, 3)  # other tests may have left a purged run on this server
     assert set(told) == {
         "server", "status", "models", "out_of_scope", "versions", "created", "updated",
-        "unchanged", "incomplete", "absent", "unregistered", "requests", "bytes",
-        "seconds", "error",
+        "unchanged", "incomplete", "absent", "files", "changed_files",
+        "unavailable_files", "unregistered", "requests", "bytes", "seconds", "error",
     }  # fmt: skip
     assert told["server"] == "Production"
     assert told["models"] > 0
+
+
+def test_files_that_are_due_are_read_in_the_foreground(
+    acme: Organization, own_registry: Registry
+) -> None:
+    model = Deployed(own_registry, {"model.pkl": b"weights"})
+    add(f"--url={own_registry.server.url}")
+    with tenancy.acting_for(acme):
+        server = TrackingServer.objects.get()
+    sync_model(acme, server, model)
+    out = StringIO()
+
+    code, (told,) = sync("--files")
+    call_command("sync", "--organization=acme", "--files", stdout=out)
+
+    assert code == 0
+    assert (told["status"], told["files"], told["versions"]) == ("succeeded", 1, 1)
+    assert out.getvalue().startswith("Production: succeeded, 0 files read (0 changed, ")
+    with tenancy.acting_for(acme):
+        assert model.manifest()["model.pkl"]["sha256"] == sha256(b"weights")
+        server.hash_files = False
+        save_server(server)
+
+    code, (told,) = sync("--files")
+
+    assert code == 1
+    assert told["error"] == "Production is set to hash no files."
 
 
 def test_a_sync_that_fails_exits_with_one_and_a_sentence(acme: Organization) -> None:

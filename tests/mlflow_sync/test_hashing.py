@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -329,3 +330,42 @@ def test_the_oldest_goes_last_where_something_was_never_read(
         labels = AuditEvent.objects.filter(action="artifacts.hashed").order_by("pk")
         told = [entry.object_label for entry in labels][1:]
         assert told == [f"{new.name} version 1", f"{old.name} version 1"]
+
+
+def test_the_files_of_one_version_are_read_whenever_somebody_wants_to_know(
+    acme: Organization, own_registry: Registry, server: TrackingServer
+) -> None:
+    model = Deployed(own_registry, {"model.pkl": WEIGHTS}, stage="None")
+    sync_model(acme, server, model)
+    with tenancy.acting_for(acme):
+        version = model.version()
+
+    assert read_files(acme, server, version=version).count("files") == 1
+    model.write("model.pkl", b"other")
+    run = read_files(acme, server, version=version)
+
+    assert (run.count("files"), run.count("changed_files")) == (1, 1)
+    with tenancy.acting_for(acme):
+        assert model.manifest()["model.pkl"]["changed"]["sha256"] == sha256(b"other")
+        assert model.version().files_due_at is None  # it is not in production
+
+
+def test_memory_does_not_grow_with_a_file(
+    acme: Organization, own_registry: Registry, server: TrackingServer
+) -> None:
+    peaks = []
+    for size in (4 * MIB, 200 * MIB):
+        model = Deployed(own_registry, {"large.bin": size})
+        sync_model(acme, server, model)
+        tracemalloc.start()
+        try:
+            run = read_files(acme, server)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert run.count("bytes") > size
+        with tenancy.acting_for(acme):
+            assert model.manifest()["large.bin"]["sha256"] == sha256(size)
+
+    small, large = peaks
+    assert large < small + 2 * MIB

@@ -20,6 +20,8 @@ from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import save_server
 from tests.mlflow_sync.faulty import Faulty
+from tests.mlflow_sync.files import Deployed, sha256
+from tests.registry import Registry
 from tests.servers import MlflowServer
 from tests.workers import wait_until, worker
 from verifywise import jobs
@@ -69,6 +71,35 @@ def test_a_worker_syncs_and_survives_the_death_of_its_process(
             run = SyncRun.objects.get()
             assert run.has_read, run.error
         wait_until(lambda: _evaluated(acme, run))
+
+
+def test_a_worker_syncs_and_then_reads_the_files_of_what_is_in_production(
+    acme: Organization, registry: Registry, tmp_path: Path
+) -> None:
+    weights = b"weights " * 500_000
+    model = Deployed(registry, {"MLmodel": b"flavors: {}", "model.pkl": weights})
+    with tenancy.acting_for(acme):
+        server = save_server(
+            TrackingServer(
+                url=registry.server.url, is_enabled=False, include_names=[model.name]
+            ),
+            name="Production",
+        )
+    with worker(tmp_path) as cluster:
+        with tenancy.acting_for(acme):
+            request_sync(server, trigger=SyncRun.Trigger.MANUAL)
+        wait_until(lambda: _is_hashed(acme, model), process=cluster)
+
+    with tenancy.acting_for(acme):
+        assert model.manifest()["model.pkl"]["sha256"] == sha256(weights)
+        run = SyncRun.objects.of_files().get()
+        assert run.status == SyncRun.Status.SUCCEEDED, run.error
+
+
+def _is_hashed(organization: Organization, model: Deployed) -> bool:
+    with tenancy.acting_for(organization):
+        runs = SyncRun.objects.of_files().filter(status__in=SyncRun.READ)
+        return runs.exclude(evaluated_at=None).exists()
 
 
 def _evaluated(organization: Organization, run: SyncRun) -> bool:

@@ -111,3 +111,41 @@ def test_a_version_tells_as_of_when_each_section_was_read(
     assert set(entry["as_of"].values()) == {None}
     (told,) = alices.results("registered-models/")
     assert told["as_of"] == read
+
+
+def test_the_files_of_a_version_are_verified_by_who_may_sync(
+    alices: Caller, audrey: User, source: Source
+) -> None:
+    row = {"path": "model.pkl", "size": 5, "type": "model", "state": "not_asked"}
+    version = a_version(a_model(source), artifact_manifest=[row], files_waiting=1)
+    path = f"modelInventory/{version.pk}/verify-files/"
+
+    status, problem = alices.post(path)
+    assert status == 400
+    assert problem["detail"].startswith("No tracking server is read for this version")
+    a_server(source)
+    assert calling(audrey).post(path)[0] == 403
+
+    status, run = alices.post(path)
+
+    assert status == 202
+    assert (run["reach"], run["version"]) == ("files", version.pk)
+    assert alices.post(path)[0] == 409
+
+
+def test_versions_tell_what_is_known_of_their_files(
+    alices: Caller, source: Source
+) -> None:
+    model = a_model(source)
+    a_version(model, 1, files_hashed=2, files_waiting=1)
+    a_version(model, 2, files_hashed=3, files_changed=1)
+    a_server(source)
+
+    (told,) = alices.results("modelInventory/", has_changed_files="true")
+
+    assert told["version_number"] == 2
+    assert told["files"] == {"hashed": 3, "waiting": 0, "too_large": 0, "changed": 1}
+    (other,) = alices.results("modelInventory/", has_changed_files="false")
+    assert other["files"]["waiting"] == 1
+    (server,) = alices.results("tracking-servers/")
+    assert server["files"] is None  # nothing is in production

@@ -86,7 +86,11 @@ class Command(BaseCommand):
             self.tell(told, as_json=options["json"])
             return FAILED
         if run is None:
-            nothing = SyncRun(server=server, status=SyncRun.Status.SUCCEEDED)
+            nothing = SyncRun(
+                organization=organization,
+                server=server,
+                status=SyncRun.Status.SUCCEEDED,
+            )
             self.tell(nothing.summary(), as_json=options["json"], files=True)
             return EXIT[SyncRun.Status.SUCCEEDED]
         with tqdm(
