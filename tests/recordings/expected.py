@@ -78,7 +78,7 @@ class WholeRegistry:
                 "pandas==2.3.3",
             ]
             assert version.runtime_environment["python"].startswith("3.")
-            assert version.runtime_environment["mlflow_version"].startswith("2.")
+            assert version.mlmodel["mlflow_version"].startswith("2.")
             assert [column["name"] for column in version.signature["inputs"]] == [
                 "income",
                 "age",
