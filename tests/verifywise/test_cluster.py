@@ -81,7 +81,7 @@ def test_a_worker_syncs_and_then_reads_the_files_of_what_is_in_production(
     with tenancy.acting_for(acme):
         server = save_server(
             TrackingServer(
-                url=registry.server.url, is_enabled=False, include_names=[model.name]
+                url=registry.server.url, is_enabled=False, include_names=model.name
             ),
             name="Production",
         )

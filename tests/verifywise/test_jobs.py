@@ -36,7 +36,7 @@ def add_server(organization: Organization, url: str) -> TrackingServer:
 
 def runs(organization: Organization) -> list[SyncRun]:
     with tenancy.acting_for(organization):
-        return list(SyncRun.objects.all())
+        return list(SyncRun.objects.of_registry())
 
 
 def test_a_saved_server_is_read_every_hour_by_one_schedule(acme: Organization) -> None:
