@@ -122,9 +122,7 @@ def test_a_server_without_ranges_sends_the_file_again_and_not_for_ever(
     with tenancy.acting_for(acme):
         row = model.manifest()["model.bin"]
         assert row["state"] == "unavailable"
-        assert row["reason"].startswith(
-            "It was begun 3 times and never read to its end"
-        )
+        assert row["reason"].startswith("It was begun 3 times")
         assert row["sha256"] == digest
 
 
