@@ -23,7 +23,7 @@ from accounts.models import AuditEvent, Organization, User
 from accounts.roles import Role
 from inventory.models import ModelVersion
 from mlflow_sync import breaker, progress, sync
-from mlflow_sync.client import Pace
+from mlflow_sync.client import Client, Pace
 from mlflow_sync.exceptions import FailureKind
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import cancel_sync, request_sync
@@ -444,7 +444,10 @@ def test_a_retry_after_holds_all_connections(
     faulty: Faulty,
     own_registry: Registry,
     crowded: Callable[[int], TrackingServer],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("mlflow_sync.sync.Pace", Pace)  # by the wall clock
+    monkeypatch.setattr("mlflow_sync.readers.Client", Client)
     name = unique("limited")
     versions(own_registry, name, 12)
     lock = Lock()

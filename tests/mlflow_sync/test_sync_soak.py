@@ -16,7 +16,6 @@ from django.db import connection, models
 
 from accounts import audit, tenancy
 from accounts.models import Organization
-from inventory.manifest import content
 from inventory.models import (
     Experiment,
     LifecycleEvent,
@@ -49,6 +48,7 @@ OWN = {"id", "organization", "source", "registered_model", "run", "first_seen_at
     "changed_at",
     "files_due_at",
 }
+LOOKED_AT = ("hashed_at", "verified_at")
 # What the registry itself tells of a version; all else comes from its run and files.
 REGISTRY = (
     "created_at", "lifecycle_stage", "native_stage", "aliases", "tags",
@@ -133,7 +133,12 @@ def rows(found: models.QuerySet[Any], key: Callable[[Any], Any]) -> dict[Any, An
 def _told(row: Any, name: str) -> Any:
     """Return a value, without the times at which we looked at files."""
     value = getattr(row, name)
-    return content(value) if name == "artifact_manifest" else value
+    if name != "artifact_manifest":
+        return value
+    return [
+        {what: told for what, told in file.items() if what not in LOOKED_AT}
+        for file in value
+    ]
 
 
 def inventory(organization: Organization) -> dict[str, dict[Any, Any]]:
