@@ -13,6 +13,7 @@ from werkzeug import Request, Response
 
 from accounts import tenancy
 from accounts.models import Organization
+from inventory.manifest import content
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Section
 from mlflow_sync import files
@@ -297,7 +298,7 @@ def test_files_that_were_known_stay_when_they_cannot_be_listed_again(
     with tenancy.acting_for(acme):
         version = version_of(name)
         assert version.incomplete == {}
-        assert version.artifact_manifest == before.artifact_manifest
+        assert content(version.artifact_manifest) == content(before.artifact_manifest)
 
 
 def test_a_slice_may_end_in_the_middle_of_a_page_of_files(
