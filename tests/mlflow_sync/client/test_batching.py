@@ -10,6 +10,7 @@ from werkzeug import Request, Response
 from accounts import tenancy
 from accounts.models import Organization
 from inventory.models import ModelVersion
+from mlflow_sync import files
 from mlflow_sync.client import Client, Connection, pace
 from mlflow_sync.client.batching import ENDPOINT, list_many, listing
 from mlflow_sync.client.queries import LISTINGS
@@ -91,6 +92,8 @@ def test_where_a_request_is_dear_fewer_are_sent_and_the_same_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On a server whose basic-auth takes its toll of every request."""
+    monkeypatch.setattr(pace, "ENOUGH", 1)
+    monkeypatch.setattr(files, "AHEAD", 0)  # so that the first few have been timed
     name, more = unique("dear"), 15
     with_files(basic_auth_registry, name, versions=more)
     user, password = ADMIN

@@ -124,7 +124,8 @@ class TestWhatMayBeSent:
             if not any(m == method and re.fullmatch(path, p) for m, p in sent)
         ] == []
         posts = {path for method, path in sent if method != "GET"}
-        assert posts == {f"{API}/runs/search", "/graphql"}
+        searches = {f"{API}/{kind}/search" for kind in ("runs", "logged-models")}
+        assert posts == searches | {"/graphql"}
         assert not any("Origin" in request.headers for request, _ in httpserver.log)
         assert not any("Cookie" in request.headers for request, _ in httpserver.log)
 
