@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Lock
@@ -14,7 +15,6 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils.timezone import now
 from django_q.models import OrmQ
-from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from accounts import tenancy
@@ -29,10 +29,9 @@ from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import cancel_sync, request_sync
 from mlflow_sync.servers import save_server
 from tests.mlflow_sync.conftest import Syncer
-from tests.mlflow_sync.faulty import Faulty, html, on
+from tests.mlflow_sync.faulty import KINDS, Faulty, Scene, html, on
 from tests.mlflow_sync.test_turns import versions
 from tests.registry import Registry, unique
-from tests.servers import MlflowServer
 from verifywise import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -369,11 +368,16 @@ def test_who_has_a_turn_already_waits_too_when_the_server_asks_for_a_pause() -> 
 
 
 def test_a_sync_keeps_to_the_budget_of_its_server(
-    acme: Organization, faulty: Faulty, own_registry: Registry, server: TrackingServer
+    acme: Organization,
+    faulty: Faulty,
+    own_registry: Registry,
+    server: TrackingServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = unique("budgeted")
     versions(own_registry, name, 2)
     arrived: list[float] = []
+    monkeypatch.setattr("mlflow_sync.sync.Pace", Pace)  # by the wall clock
 
     def note(_: Request, response: Response) -> Response:
         arrived.append(time.monotonic())
@@ -392,20 +396,13 @@ def test_a_sync_keeps_to_the_budget_of_its_server(
 
 
 @pytest.fixture
-def crowd(own_mlflow: MlflowServer, faulty: Faulty) -> Iterator[Faulty]:
-    """A proxy that answers several requests at once; retries come quickly."""
-    with HTTPServer(host="127.0.0.1", port=0, threaded=True) as front:
-        yield Faulty(front, own_mlflow.url)
-
-
-@pytest.fixture
-def crowded(acme: Organization, crowd: Faulty) -> Callable[[int], TrackingServer]:
+def crowded(acme: Organization, faulty: Faulty) -> Callable[[int], TrackingServer]:
     """Make a server that is read through the crowd's proxy, with so many connections."""
 
     def make(concurrency: int) -> TrackingServer:
         with tenancy.acting_for(acme):
             return save_server(
-                TrackingServer(url=crowd.url, concurrency=concurrency), name="Crowded"
+                TrackingServer(url=faulty.url, concurrency=concurrency), name="Crowded"
             )
 
     return make
@@ -414,7 +411,7 @@ def crowded(acme: Organization, crowd: Faulty) -> Callable[[int], TrackingServer
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_no_more_requests_are_under_way_than_the_server_is_set_to_bear(
     acme: Organization,
-    crowd: Faulty,
+    faulty: Faulty,
     own_registry: Registry,
     crowded: Callable[[int], TrackingServer],
     concurrency: int,
@@ -433,7 +430,7 @@ def test_no_more_requests_are_under_way_than_the_server_is_set_to_bear(
             under_way -= 1
         return response
 
-    crowd.fault = count
+    faulty.fault = count
 
     run = read_only(acme, crowded(concurrency), name)
 
@@ -444,7 +441,7 @@ def test_no_more_requests_are_under_way_than_the_server_is_set_to_bear(
 
 def test_a_retry_after_holds_all_connections(
     acme: Organization,
-    crowd: Faulty,
+    faulty: Faulty,
     own_registry: Registry,
     crowded: Callable[[int], TrackingServer],
 ) -> None:
@@ -462,7 +459,7 @@ def test_a_retry_after_holds_all_connections(
             told.append(time.monotonic())
         return Response("Slow down", status=429, headers={"Retry-After": "3"})
 
-    crowd.fault = limit
+    faulty.fault = limit
 
     run = read_only(acme, crowded(4), name)
 
@@ -485,6 +482,8 @@ def test_fewer_runs_are_asked_for_after_a_dropped_connection(
     name = unique("dropped")
     runs = versions(own_registry, name, 18)
     searches: list[list[str]] = []
+    scene = Scene(faulty=faulty, foreign="", chance=random.Random(0))
+    dropping = KINDS["reset"](scene)
 
     def drop_first(request: Request, response: Response) -> Response:
         if not request.path.endswith("runs/search"):
@@ -492,10 +491,7 @@ def test_fewer_runs_are_asked_for_after_a_dropped_connection(
         searches.append(re.findall(r"'(\w+)'", request.get_json()["filter"]))
         if len(searches) > 1:
             return response
-        content = response.get_data()
-        dropped = Response(content[:-20])
-        dropped.headers["Content-Length"] = str(len(content))
-        return dropped
+        return dropping(request, response)
 
     faulty.fault = drop_first
     with tenancy.acting_for(acme):

@@ -122,7 +122,7 @@ def test_a_server_without_ranges_sends_the_file_again_and_not_for_ever(
     with tenancy.acting_for(acme):
         row = model.manifest()["model.bin"]
         assert row["state"] == "unavailable"
-        assert row["reason"].startswith("It was begun 3 times, and each time")
+        assert row["reason"].startswith("It was begun 3 times")
         assert row["sha256"] == digest
 
 
@@ -230,7 +230,7 @@ def test_a_sync_that_is_asked_for_comes_first_and_the_file_is_gone_on_with_after
     assert following.reach == SyncRun.Reach.FILES
     assert to_end(acme, following).status == SyncRun.Status.SUCCEEDED
     (begun,) = between.ranges
-    assert int(begun.removeprefix("bytes=")[:-1]) >= MIB // 4
+    assert int(begun.removeprefix("bytes=")[:-1]) > MIB // 4
     with tenancy.acting_for(acme):
         assert model.manifest()["model.bin"]["sha256"] == digest
 

@@ -16,6 +16,7 @@ from django.db import connection, models
 
 from accounts import audit, tenancy
 from accounts.models import Organization
+from inventory.manifest import content
 from inventory.models import (
     Experiment,
     LifecycleEvent,
@@ -45,7 +46,8 @@ GATE = "gate-token-of-nina"
 SECRETS = (PASSWORD, b64encode(f"nina:{PASSWORD}".encode()).decode(), GATE)
 # What differs although the registry is the same: keys, and times of our own.
 OWN = {"id", "organization", "source", "registered_model", "run", "first_seen_at"} | {
-    "changed_at"
+    "changed_at",
+    "files_due_at",
 }
 # What the registry itself tells of a version; all else comes from its run and files.
 REGISTRY = (
@@ -123,9 +125,15 @@ def rows(found: models.QuerySet[Any], key: Callable[[Any], Any]) -> dict[Any, An
         for field in found.model._meta.concrete_fields
         if field.name not in OWN
     ]
-    told = {key(row): {name: getattr(row, name) for name in names} for row in found}
+    told = {key(row): {name: _told(row, name) for name in names} for row in found}
     assert len(told) == len(found)
     return told
+
+
+def _told(row: Any, name: str) -> Any:
+    """Return a value, without the times at which we looked at files."""
+    value = getattr(row, name)
+    return content(value) if name == "artifact_manifest" else value
 
 
 def inventory(organization: Organization) -> dict[str, dict[Any, Any]]:
