@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from accounts.tenancy import current_organization_id
+from inventory.manifest import content
 from inventory.models import Ingested, ModelVersion, Perishable, Source, known_fields
 from inventory.records import Redaction, Told
 
@@ -112,7 +113,7 @@ def _files(row: Ingested) -> tuple[Any, ...]:
     """Return what decides whether a job has to look at the files of a version."""
     if not isinstance(row, ModelVersion):
         return ()
-    return row.is_in_production, row.artifact_manifest
+    return row.is_in_production, content(row.artifact_manifest)
 
 
 def _update(model: type[Row], rows: list[Row]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from accounts.roles import Permission
 from inventory.models import ModelVersion
 from mlflow_sync import lease
 from mlflow_sync.exceptions import SyncAlreadyActive
-from mlflow_sync.models import SyncRun, SyncRunQuerySet, TrackingServer
+from mlflow_sync.models import SyncRun, TrackingServer
 
 
 def request_sync(
@@ -37,8 +37,7 @@ def request_sync(
     worker died is taken up again first. A run that only reads files gives way.
     """
     require(Permission.SYNC)
-    revive(server)
-    _make_way(SyncRun.objects.of_files().filter(server=server))
+    revive(server, instead=lambda run: run.reach == SyncRun.Reach.FILES)
     run = SyncRun(
         server=server,
         trigger=trigger,
@@ -74,11 +73,15 @@ def request_files(
     only what is due gives way, to one version.
     """
     require(Permission.SYNC)
-    revive(server)
-    of_files = SyncRun.objects.of_files().filter(server=server)
-    if version:
-        _make_way(of_files.filter(version=None))
-    last = of_files.finished().first()
+    revive(
+        server,
+        instead=lambda run: (
+            version is not None
+            and run.reach == SyncRun.Reach.FILES
+            and run.version_id is None
+        ),
+    )
+    last = SyncRun.objects.of_files().filter(server=server).finished().first()
     run = SyncRun(
         server=server,
         trigger=trigger,
@@ -104,19 +107,6 @@ def request_files(
     if enqueue:
         enqueue_sync(run)
     return run
-
-
-def _make_way(runs: SyncRunQuerySet) -> None:
-    """End what only reads files: it goes on by itself, where it was."""
-    for run in (
-        runs.active().select_for_update(of=["self"]).select_related("server__source")
-    ):
-        lease.close(
-            run,
-            SyncRun.Status.CANCELLED,
-            error="It made way for something more urgent, and goes on afterwards.",
-            kind=SyncRun.GAVE_WAY,
-        )
 
 
 def _actor() -> User | None:
@@ -187,14 +177,24 @@ def enqueue_sync(run: SyncRun) -> None:
     )
 
 
-def revive(server: TrackingServer) -> None:
+def revive(
+    server: TrackingServer, *, instead: Callable[[SyncRun], bool] | None = None
+) -> None:
     """Take up the server's run whose worker is silent, and close one that cannot go on.
 
     A run goes on from where it was; one that was begun often without getting further,
-    or that no worker took up for a day, is closed as failed.
+    or that no worker took up for a day, is closed as failed. One that gives way to what
+    is asked for `instead` is ended: it goes on by itself afterwards.
     """
     for run in SyncRun.objects.active().filter(server=server).select_for_update():
-        if run.is_abandoned and run.attempts < lease.MAX_ATTEMPTS:
+        if instead and instead(run):
+            lease.close(
+                run,
+                SyncRun.Status.CANCELLED,
+                error="It made way for something more urgent, and goes on afterwards.",
+                kind=SyncRun.GAVE_WAY,
+            )
+        elif run.is_abandoned and run.attempts < lease.MAX_ATTEMPTS:
             lease.free(run)
             enqueue_sync(run)
         elif run.is_abandoned:

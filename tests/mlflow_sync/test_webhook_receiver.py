@@ -626,7 +626,7 @@ def test_removing_a_server_ends_its_webhook(
 @pytest.mark.parametrize(
     ("event", "is_busy", "queries"),
     [
-        ("model_version.created", False, 22),
+        ("model_version.created", False, 21),
         ("model_version.created", True, 11),
         ("prompt.created", False, 8),
     ],

@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 import pytest
 from django.utils.timezone import now
-from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from accounts import tenancy
@@ -46,11 +45,7 @@ def test_a_worker_syncs_and_survives_the_death_of_its_process(
         is_open.wait(60)
         return response
 
-    with (
-        worker(tmp_path) as cluster,
-        HTTPServer(host="127.0.0.1", port=0, threaded=True) as front,
-    ):
-        slow = Faulty(front, mlflow_server.url)
+    with worker(tmp_path) as cluster, Faulty(mlflow_server.url) as slow:
         slow.fault = hang
         with tenancy.acting_for(acme):
             server = save_server(
