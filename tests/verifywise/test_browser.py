@@ -21,7 +21,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from accounts import tenancy
 from accounts.models import Organization, User
-from bench.registry import served
+from bench.registry import Layout
+from bench.registry import Registry as GeneratedRegistry
+from bench.server import served
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import save_server
 from tests.conftest import PASSWORD
@@ -182,11 +184,10 @@ def test_from_sign_in_through_sync_now_to_a_gaps_remedy(
 def test_the_counts_of_a_large_sync_rise_while_one_looks(
     page: Page, acme: Organization, alice: User, tmp_path: Path
 ) -> None:
-    with served(tmp_path, models=300) as large:
+    large = GeneratedRegistry(layout=Layout.LOGGED_MODELS, models=300)
+    with served(large.make(tmp_path), workers=1) as url:
         with tenancy.acting_for(acme):
-            save_server(
-                TrackingServer(url=large.url, read_artifacts=False), name="Large"
-            )
+            save_server(TrackingServer(url=url, read_artifacts=False), name="Large")
         sign_in(page, alice)
         page.get_by_role("link", name="Tracking servers").first.click()
         page.get_by_role("button", name="Sync now").first.click()
