@@ -40,6 +40,7 @@ from mlflow_sync.snapshots import VersionSnapshot
 from mlflow_sync.turns import UNDER_WAY
 
 NO_NUMBER = "Its version is not a number that a version can have."
+EMPTIED = "MLflow lists no files any more. What was known of them ({} in all) is kept."
 TWICE = "Another version has this name and number, as far as they can be stored."
 
 
@@ -219,14 +220,9 @@ class VersionChunk:
             known = ReadArtifacts.of_columns(row)
         if artifacts is None:
             artifacts = known
-        elif (
-            known
-            and Section.ARTIFACTS in artifacts.incomplete
-            and not artifacts.manifest
-        ):
-            # Nothing could be listed: what is known of the files stays.
+        elif known and (lost := _lost(artifacts, known, version, row)):
             artifacts = replace(
-                known, incomplete={**known.incomplete, **artifacts.incomplete}
+                known, incomplete={**known.incomplete, **artifacts.incomplete, **lost}
             )
         else:
             artifacts = self._joined(artifacts, known, version, row, at)
@@ -251,11 +247,8 @@ class VersionChunk:
         at: datetime,
     ) -> ReadArtifacts:
         """Keep what was read of the files before, if they are those of the same place."""
-        is_known = row is not None and row.source_artifact_uri == clean_uri(
-            version.source
-        )
         joined, findings = artifacts.joined(
-            known.manifest if known and is_known else (),
+            known.manifest if known and _is_of_place(version, row) else (),
             at=at,
             is_settled=row is None or row.training_status not in UNDER_WAY,
         )
@@ -320,6 +313,31 @@ class VersionChunk:
                 "digest": hashlib.sha256(told.encode()).hexdigest(),
             },
         )
+
+
+def _is_of_place(version: VersionSnapshot, row: ModelVersion | None) -> bool:
+    """Tell whether the files that are known lie where the version's are now."""
+    return row is not None and row.source_artifact_uri == clean_uri(version.source)
+
+
+def _lost(
+    listed: ReadArtifacts,
+    known: ReadArtifacts,
+    version: VersionSnapshot,
+    row: ModelVersion | None,
+) -> dict[Section, str]:
+    """Return why a listing that tells nothing is not to replace what is known, else {}.
+
+    It failed; or it is empty where files were, which is as likely a store that is not
+    mounted as a folder that was emptied.
+    """
+    if listed.manifest:
+        return {}
+    if reason := listed.incomplete.get(Section.ARTIFACTS):
+        return {Section.ARTIFACTS: reason}
+    if known.manifest and _is_of_place(version, row):
+        return {Section.ARTIFACTS: EMPTIED.format(len(known.manifest))}
+    return {}
 
 
 def failure(

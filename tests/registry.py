@@ -140,6 +140,14 @@ class Registry:
         )
         answer.raise_for_status()
 
+    def remove(self, path: str) -> None:
+        """Delete an artifact that `put` stored."""
+        answer = self._session.delete(
+            f"{self.server.url}/api/2.0/mlflow-artifacts/artifacts/{quote(path)}",
+            timeout=60,
+        )
+        answer.raise_for_status()
+
     def purge(self, run_id: str) -> None:
         """Delete a run for good, which only MLflow's command line can; takes seconds."""
         self.post("runs/delete", run_id=run_id)

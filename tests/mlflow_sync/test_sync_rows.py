@@ -303,6 +303,42 @@ def test_files_that_were_known_stay_when_they_cannot_be_listed_again(
         assert content(version.artifact_manifest) == content(before.artifact_manifest)
 
 
+def test_files_that_were_known_stay_when_none_are_listed_any_more(
+    acme: Organization, own_registry: Registry, sync_now: Syncer
+) -> None:
+    name = unique("emptied")
+    experiment = own_registry.experiment()
+    run_id = own_registry.run(experiment)
+    path = f"{experiment}/{run_id}/artifacts/model/MLmodel"
+    own_registry.put(path, b"flavors: {sklearn: {}}")
+    own_registry.model(name)
+    own_registry.version(name, source=f"runs:/{run_id}/model", run_id=run_id)
+    sync_now(artifacts=True)
+    with tenancy.acting_for(acme):
+        before = version_of(name)
+    assert before.flavors == ["sklearn"]
+
+    own_registry.remove(path)
+    run = sync_now(artifacts=True, full=True)
+
+    with tenancy.acting_for(acme):
+        version = version_of(name)
+        assert content(version.artifact_manifest) == content(before.artifact_manifest)
+        assert (version.flavors, version.mlmodel) == (before.flavors, before.mlmodel)
+        assert version.incomplete == {
+            Section.ARTIFACTS: "MLflow lists no files any more. "
+            "What was known of them (1 in all) is kept."
+        }
+    assert run.status == SyncRun.Status.PARTIAL
+
+    own_registry.put(path, b"flavors: {sklearn: {}}")
+    sync_now(artifacts=True)
+    with tenancy.acting_for(acme):
+        version = version_of(name)
+        assert version.incomplete == {}
+        assert content(version.artifact_manifest) == content(before.artifact_manifest)
+
+
 def test_a_slice_may_end_in_the_middle_of_a_page_of_files(
     acme: Organization, own_registry: Registry, sync_now: Syncer
 ) -> None:
