@@ -161,6 +161,7 @@ def close(
         changes=run.summary()
         | {
             "source_uri": run.source_uri,
+            "workspace": run.workspace,
             "identity": run.identity,
             "credential_fingerprint": run.credential_fingerprint,
             "mlflow_version": run.mlflow_version,

@@ -39,8 +39,11 @@ NAME_OF_REMOVED = (
     "A server of this name was removed, and its models are kept under it: save the "
     "settings of that server to bring it back, or choose another name."
 )
+OTHER_REGISTRY = "The tracking server's {} was changed."
 OF_FILES = ("hash_files", "hash_limit", "rehash_days")
 SECRET_FIELDS = ("username", "password", "token", "headers")
+# Another of these is another registry: what a running sync read of it is not the rest.
+_OF_REGISTRY = {"url": "URL", "workspace": "workspace"}
 _AUDITED = (
     "url",
     "auth_method",
@@ -142,10 +145,9 @@ def save_server(
             before[name] != getattr(server, name) for name in OF_FILES
         ):
             look_at_files_again(server.source, at=now())
-        if moved:
-            queueing.end_syncs(
-                server, "The tracking server's URL was changed.", begun=True
-            )
+        for field, label in _OF_REGISTRY.items():
+            if not is_new and before[field] != getattr(server, field):
+                queueing.end_syncs(server, OTHER_REGISTRY.format(label), begun=True)
         audit.record(
             "tracking_server.added" if is_new else "tracking_server.changed",
             server,

@@ -47,7 +47,7 @@ def identify(run: SyncRun) -> Connection:
     server = run.server
     connection = connection_to(server)
     secret = getattr(server, "secret", None)
-    run.source_uri = server.url
+    run.source_uri, run.workspace = server.url, server.workspace
     run.identity = LABELS[AuthMethod(connection.auth_method)]
     if connection.headers:
         run.identity += f", header {', '.join(sorted(connection.headers))}"

@@ -79,6 +79,7 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "error_kind",
             "vanished",
             "source_uri",
+            "workspace",
             "identity",
             "credential_fingerprint",
             "mlflow_version",

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from accounts.models import User
 from accounts.walls import SameOrganization, TenantModel
 from inventory.models import NAME_LENGTH, ModelVersion
-from mlflow_sync.models.servers import TrackingServer
+from mlflow_sync.models.servers import WORKSPACE_LENGTH, TrackingServer
 
 # A worker tells every few seconds that it lives; silence for so long means that it died.
 LEASE = timedelta(seconds=90)
@@ -116,6 +116,7 @@ class SyncRun(TenantModel):
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     phase = models.CharField(max_length=60, blank=True)
     source_uri = models.CharField(max_length=500, blank=True)
+    workspace = models.CharField(max_length=WORKSPACE_LENGTH, blank=True)
     identity = models.CharField(max_length=200, blank=True)
     credential_fingerprint = models.CharField(max_length=16, blank=True)
     mlflow_version = models.CharField(max_length=40, blank=True)

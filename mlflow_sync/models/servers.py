@@ -25,6 +25,7 @@ from mlflow_sync.exceptions import BadPattern
 from mlflow_sync.fields import SecretTextField
 from mlflow_sync.scope import Scope, read_patterns, read_tags
 
+WORKSPACE_LENGTH = 200
 SCOPE_FIELDS = ("include_names", "exclude_names", "required_tags")
 
 
@@ -43,7 +44,7 @@ class TrackingServer(TenantModel):
     url = models.CharField(
         "URL",
         max_length=500,
-        help_text="As you open it in the browser, with a path if it has one.",
+        help_text="As MLflow clients use it, with a path if a proxy adds one.",
     )
     auth_method = models.CharField(
         "authentication",
@@ -52,7 +53,7 @@ class TrackingServer(TenantModel):
         default=AuthMethod.NONE,
     )
     workspace = models.CharField(
-        max_length=200,
+        max_length=WORKSPACE_LENGTH,
         blank=True,
         help_text="Only for MLflow servers with workspaces switched on.",
     )

@@ -109,12 +109,18 @@ def _move(server: TrackingServer) -> None:
     save_server(server)
 
 
+def _move_within(server: TrackingServer) -> None:
+    server.workspace = "retail"
+    save_server(server)
+
+
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     ("act", "why"),
     [
         (_remove, "The tracking server was removed."),
         (_move, "The tracking server's URL was changed."),
+        (_move_within, "The tracking server's workspace was changed."),
     ],
 )
 def test_a_sync_ends_when_its_server_is_taken_away_under_it(
