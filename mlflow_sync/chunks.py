@@ -28,14 +28,14 @@ from inventory.records import (
     VersionRecord,
 )
 from inventory.writing import StoreReport
-from mlflow_sync.artifacts import ReadArtifacts
 from mlflow_sync.comparison import Comparison, Key, Stored, key_of, of_files
 from mlflow_sync.exceptions import NormalizationError
-from mlflow_sync.files import FileReader
-from mlflow_sync.manifests import Finding
+from mlflow_sync.files.artifacts import ReadArtifacts
+from mlflow_sync.files.listing import FileReader
+from mlflow_sync.files.manifests import Finding
 from mlflow_sync.models import SyncFailure, SyncRun
-from mlflow_sync.normalize import normalize_version
-from mlflow_sync.normalize_text import clean_text, clean_uri, utc
+from mlflow_sync.normalize.records import normalize_version
+from mlflow_sync.normalize.text import clean_text, clean_uri, utc
 from mlflow_sync.snapshots import VersionSnapshot
 from mlflow_sync.turns import UNDER_WAY
 

@@ -18,10 +18,10 @@ from inventory.records import ExperimentRecord, ModelRecord, RunRecord, Section
 from mlflow_sync.exceptions import NormalizationError
 from mlflow_sync.fetching import Versions
 from mlflow_sync.fingerprints import row_fingerprint, version_fingerprint
-from mlflow_sync.normalize import normalize_run
-from mlflow_sync.normalize_text import clean_text, utc
+from mlflow_sync.normalize.records import normalize_run
+from mlflow_sync.normalize.text import clean_text, utc
+from mlflow_sync.normalize.vocabulary import Vocabulary
 from mlflow_sync.snapshots import RunSnapshot, VersionSnapshot
-from mlflow_sync.vocabulary import Vocabulary
 
 NO_RUN = (
     "MLflow does not tell run {run}: it was deleted for good, or the user may not "

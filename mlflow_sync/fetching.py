@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mlflow_sync.client import Client, Identity
 from mlflow_sync.exceptions import FailureKind, SyncError
-from mlflow_sync.normalize_text import clean_text
+from mlflow_sync.normalize.text import clean_text
 from mlflow_sync.scoping import Sieve
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,

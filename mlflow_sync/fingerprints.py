@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from inventory.records import ModelRecord, Section
+from mlflow_sync.normalize.vocabulary import Vocabulary
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,
     RunSnapshot,
     VersionSnapshot,
 )
-from mlflow_sync.vocabulary import Vocabulary
 
 # Raise it when the same rows have to give another record than before.
 NORMALIZER_VERSION = 2

@@ -15,10 +15,10 @@ from functools import lru_cache
 
 from inventory.records import ModelRecord
 from mlflow_sync.exceptions import BadPattern
-from mlflow_sync.normalize import NAME_LENGTH, normalize_model
-from mlflow_sync.normalize_text import clean_mapping, clean_text
+from mlflow_sync.normalize.records import NAME_LENGTH, normalize_model
+from mlflow_sync.normalize.text import clean_mapping, clean_text
+from mlflow_sync.normalize.vocabulary import Vocabulary
 from mlflow_sync.snapshots import ModelSnapshot
-from mlflow_sync.vocabulary import Vocabulary
 
 MOST = 200  # patterns of one kind
 

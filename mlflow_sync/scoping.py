@@ -15,9 +15,9 @@ from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import ModelRecord
 from mlflow_sync.exceptions import BadPattern, FailureKind, SyncError
 from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.normalize.vocabulary import Vocabulary
 from mlflow_sync.scope import Scope, normalize_within
 from mlflow_sync.snapshots import ModelSnapshot, VersionSnapshot
-from mlflow_sync.vocabulary import Vocabulary
 
 CHUNK = 200  # versions that are marked in one transaction
 LEFT = "Their models are out of scope: they are no longer read."

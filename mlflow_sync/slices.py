@@ -11,7 +11,7 @@ from mlflow_sync import breaker, lease
 from mlflow_sync.client import AuthMethod, Connection, Identity
 from mlflow_sync.exceptions import SyncError
 from mlflow_sync.models import SyncRun
-from mlflow_sync.normalize_text import clean_text
+from mlflow_sync.normalize.text import clean_text
 from mlflow_sync.queueing import enqueue_sync
 from mlflow_sync.servers import connection_to
 

@@ -30,16 +30,17 @@ from mlflow_sync.chunks import VersionChunk, failure
 from mlflow_sync.client import Connection, Identity, Pace
 from mlflow_sync.comparison import Comparison, key_of
 from mlflow_sync.exceptions import NormalizationError
-from mlflow_sync.files import FileReader
+from mlflow_sync.files.hashing import Hashing
+from mlflow_sync.files.listing import FileReader
+from mlflow_sync.files.sandbox import Sandbox
 from mlflow_sync.fingerprints import normalizer_fingerprint
-from mlflow_sync.hashing import Hashing
 from mlflow_sync.models import SyncFailure, SyncRun
-from mlflow_sync.normalize import normalize_experiment
-from mlflow_sync.normalize_text import clean_text
+from mlflow_sync.normalize.records import normalize_experiment
+from mlflow_sync.normalize.text import clean_text
+from mlflow_sync.normalize.vocabulary import Vocabulary, default_vocabulary
 from mlflow_sync.placing import Placing
 from mlflow_sync.progress import Progress, Watcher
 from mlflow_sync.readers import Readers
-from mlflow_sync.sandbox import Sandbox
 from mlflow_sync.scoping import Sieve
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
@@ -47,7 +48,6 @@ from mlflow_sync.snapshots import (
     VersionSnapshot,
 )
 from mlflow_sync.turns import Turns
-from mlflow_sync.vocabulary import Vocabulary, default_vocabulary
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from inventory import store
 from inventory.models import ModelVersion, Source
 from inventory.records import Section, Stage
 from mlflow_sync.comparison import Key, key_of, run_id_of
-from mlflow_sync.normalize_text import utc
+from mlflow_sync.normalize.text import utc
 from mlflow_sync.snapshots import VersionSnapshot
 
 NEW_FOR = timedelta(days=7)  # so long people still add to what they registered

@@ -29,7 +29,7 @@ from inventory.records import UnregisteredRecord
 from mlflow_sync.client import LoggedPage
 from mlflow_sync.exceptions import FailureKind, SyncError
 from mlflow_sync.models import SyncFailure, SyncRun
-from mlflow_sync.normalize_text import clean_text, clean_uri, utc
+from mlflow_sync.normalize.text import clean_text, clean_uri, utc
 from mlflow_sync.readers import Readers
 from mlflow_sync.snapshots import LoggedModelSnapshot
 

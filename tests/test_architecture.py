@@ -25,17 +25,16 @@ PURE = (
     "mlflow_sync/snapshots.py",
     "mlflow_sync/fingerprints.py",
     "mlflow_sync/scope.py",
-    "mlflow_sync/vocabulary.py",
     "compliance/facts.py",
     "compliance/engine.py",
     "compliance/remedies.py",
     *sorted(
         str(path.relative_to(ROOT))
         for pattern in (
-            "mlflow_sync/normalize*.py",
-            "mlflow_sync/dependencies.py",
-            "mlflow_sync/file_kinds.py",
-            "mlflow_sync/redaction*.py",
+            "mlflow_sync/normalize/*.py",
+            "mlflow_sync/files/dependencies.py",
+            "mlflow_sync/files/kinds.py",
+            "mlflow_sync/files/manifests.py",
             "compliance/rules/*.py",
         )
         for path in ROOT.glob(pattern)

@@ -20,9 +20,9 @@ from compliance.admin import JudgedModelAdmin, JudgedVersionAdmin
 from inventory.admin import Act
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Section
-from mlflow_sync import file_runs
 from mlflow_sync.as_of import as_of, last_reads
 from mlflow_sync.exceptions import SyncAlreadyActive
+from mlflow_sync.files import runs as file_runs
 from mlflow_sync.models import SyncRun, TrackingServer
 
 

@@ -11,9 +11,11 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
-from mlflow_sync import breaker, file_runs, lease, queueing, servers, webhooks
+from mlflow_sync import breaker, lease, queueing, servers
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
+from mlflow_sync.files import runs as file_runs
 from mlflow_sync.models import SyncRun, TrackingServer, WebhookDelivery
+from mlflow_sync.webhooks import endpoints
 from verifywise import pipeline
 
 logger = logging.getLogger(__name__)
@@ -99,7 +101,7 @@ def tend() -> None:
             for server in TrackingServer.objects.filter(pk__in=waiting).select_related(
                 "source"
             ):
-                webhooks.follow_up(server)
+                endpoints.follow_up(server)
             file_runs.tend()
 
 
@@ -107,7 +109,7 @@ def forget_deliveries() -> None:
     """Once a day: delete what webhooks told long ago, organization by organization."""
     for organization in Organization.objects.all():
         with tenancy.acting_for(organization, origin="scheduler"):
-            webhooks.forget_old()
+            endpoints.forget_old()
 
 
 def evaluate_everybody() -> None:

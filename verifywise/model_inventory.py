@@ -21,9 +21,9 @@ from compliance.models import Evaluation
 from inventory import api as inventory
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Section
-from mlflow_sync import file_runs
 from mlflow_sync.api import SyncRunSerializer, SyncRunViewSet
 from mlflow_sync.as_of import as_of, last_reads
+from mlflow_sync.files import runs as file_runs
 from mlflow_sync.models import SyncRun
 
 GAPS = [(name, name.replace("_", " ")) for name in Evaluation.COUNTS]

@@ -16,9 +16,11 @@ from compliance.evaluation import Report, evaluate_organization, evaluate_source
 from compliance.facts import SourceFacts
 from compliance.models import Evaluation, Gap
 from inventory.models import ModelVersion, Run
-from mlflow_sync import file_runs, slices, sync, webhooks
+from mlflow_sync import slices, sync
+from mlflow_sync.files import runs as file_runs
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.progress import Watcher
+from mlflow_sync.webhooks import endpoints
 
 MANY = 1000  # new versions of one sync
 
@@ -44,7 +46,7 @@ def advance(
     with tenancy.acting_for(organization, origin="sync"):
         run.evaluated_at = now()
         run.save(update_fields=["evaluated_at"])
-        webhooks.settle(run)
+        endpoints.settle(run)
         file_runs.follow_up(run)
     return run
 

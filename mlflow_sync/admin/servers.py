@@ -30,7 +30,7 @@ from mlflow_sync.admin.rows import last_run, with_runs
 from mlflow_sync.admin.scope import FIELDSET, about_scope, shown_counts
 from mlflow_sync.admin.webhooks import WebhookPages
 from mlflow_sync.exceptions import SyncAlreadyActive
-from mlflow_sync.file_runs import file_counts
+from mlflow_sync.files.runs import file_counts
 from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 
 RUNS_SHOWN = 8

@@ -15,14 +15,14 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from accounts.pages import HistoryPage
-from mlflow_sync import webhook_commands, webhooks
 from mlflow_sync.models import TrackingServer, WebhookEndpoint
+from mlflow_sync.webhooks import commands, endpoints
 
 DELIVERIES_SHOWN = 10
 
 
 class WebhookPages(HistoryPage[TrackingServer]):
-    """Webhooks are enabled, given another secret and disabled by `mlflow_sync.webhooks`."""
+    """Webhooks are enabled, given another secret and disabled by `mlflow_sync.webhooks.endpoints`."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, "mlflow_sync_trackingserver"
@@ -42,22 +42,20 @@ class WebhookPages(HistoryPage[TrackingServer]):
     @method_decorator(require_POST)
     def enable_webhook_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         server = self.for_act(request, pk)
-        return self._show_once(
-            request, server, webhooks.enable, webhook_commands.creating
-        )
+        return self._show_once(request, server, endpoints.enable, commands.creating)
 
     @method_decorator(require_POST)
     def renew_webhook_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         server = self.for_act(request, pk)
         return self._show_once(
-            request, server, webhooks.renew_secret, webhook_commands.changing
+            request, server, endpoints.renew_secret, commands.changing
         )
 
     @method_decorator(require_POST)
     def disable_webhook_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         server = self.for_act(request, pk)
         try:
-            webhooks.disable(server)
+            endpoints.disable(server)
         except ValidationError as error:
             messages.warning(request, " ".join(error.messages))
         else:
@@ -69,7 +67,7 @@ class WebhookPages(HistoryPage[TrackingServer]):
         request: HttpRequest,
         server: TrackingServer,
         act: Callable[[TrackingServer], WebhookEndpoint],
-        commands: Callable[..., webhook_commands.Commands],
+        commands: Callable[..., commands.Commands],
     ) -> HttpResponse:
         """Show the secret in the answer itself: no session or cookie ever holds it."""
         try:
@@ -84,7 +82,7 @@ class WebhookPages(HistoryPage[TrackingServer]):
             server=server,
             endpoint=endpoint,
             url=url,
-            is_new=act is webhooks.enable,
+            is_new=act is endpoints.enable,
             commands=commands(server, url=url, secret=endpoint.told_once),
             crumbs=[*self.crumbs(server), ("Webhook", "")],
         )

@@ -20,8 +20,8 @@ from rest_framework.views import APIView
 from accounts import tenancy
 from accounts.models import Organization
 from inventory.models import NAME_LENGTH
-from mlflow_sync import webhooks
-from mlflow_sync.signatures import (
+from mlflow_sync.webhooks import endpoints
+from mlflow_sync.webhooks.signatures import (
     ID_HEADER,
     SIGNATURE_HEADER,
     TIME_HEADER,
@@ -85,10 +85,10 @@ class Receiver(APIView):
             raise exceptions.ParseError("Deliveries come without anybody's session.")
         organization = Organization.objects.filter(slug=slug, closed_at=None).first()
         with tenancy.acting_for(organization or NOBODY, origin="webhook"):
-            endpoint = webhooks.sender(key, message)
+            endpoint = endpoints.sender(key, message)
             if endpoint is not None:
                 told = _told(request)
-                taken = webhooks.receive(endpoint.server, message.delivery_id, told)
+                taken = endpoints.receive(endpoint.server, message.delivery_id, told)
         if endpoint is None:  # outside, so that the note of it is committed
             raise NotBelieved
         if taken is None:
@@ -116,7 +116,7 @@ def _message(request: HttpRequest) -> Message:
     return message
 
 
-def _told(request: Request) -> webhooks.Told:
+def _told(request: Request) -> endpoints.Told:
     """Read the body of a delivery; raise ValidationError where it is none of MLflow's."""
     try:
         envelope = EventSerializer(data=request.data)
@@ -125,12 +125,12 @@ def _told(request: Request) -> webhooks.Told:
     envelope.is_valid(raise_exception=True)
     told = envelope.validated_data
     event = f"{told['entity']}.{told['action']}"
-    if event not in webhooks.EVENTS:
-        return webhooks.Told(event=event)
+    if event not in endpoints.EVENTS:
+        return endpoints.Told(event=event)
     data = ModelSerializer(data=told["data"])
     if not data.is_valid():
         raise exceptions.ValidationError({"data": data.errors})
-    return webhooks.Told(
+    return endpoints.Told(
         event=event,
         model_name=data.validated_data["name"],
         workspace=told["workspace"] or "",

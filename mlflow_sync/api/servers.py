@@ -30,7 +30,7 @@ from inventory.api.documents import FileCountsSerializer
 from inventory.api.filters import FlagFilter
 from mlflow_sync.api.runs import SyncRunSerializer, SyncRunViewSet
 from mlflow_sync.api.webhooks import WebhookActions
-from mlflow_sync.file_runs import file_counts
+from mlflow_sync.files.runs import file_counts
 from mlflow_sync.models import SCOPE_FIELDS, SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import (

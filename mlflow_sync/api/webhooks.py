@@ -14,8 +14,8 @@ from rest_framework.response import Response
 
 from accounts.rest import ReadOnlyTenantViewSet
 from accounts.roles import Permission
-from mlflow_sync import webhooks
 from mlflow_sync.models import TrackingServer, WebhookDelivery, WebhookEndpoint
+from mlflow_sync.webhooks import endpoints
 
 
 class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
@@ -106,7 +106,7 @@ class WebhookActions(ReadOnlyTenantViewSet[TrackingServer]):
         """
         server = self.get_object()
         is_enabled = WebhookEndpoint.objects.filter(server=server).exists()
-        act = webhooks.renew_secret if is_enabled else webhooks.enable
+        act = endpoints.renew_secret if is_enabled else endpoints.enable
         secret = act(server).told_once
         endpoint = self._endpoint(server)
         endpoint.told_once = secret
@@ -119,7 +119,7 @@ class WebhookActions(ReadOnlyTenantViewSet[TrackingServer]):
         """Forget the address and the secret at once."""
         server = self.get_object()
         self._endpoint(server)
-        webhooks.disable(server)
+        endpoints.disable(server)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(responses=DeliverySerializer(many=True), filters=False)

@@ -15,7 +15,7 @@ from inventory.models import NAME_LENGTH
 from mlflow_sync.fields import SecretTextField
 from mlflow_sync.models.runs import SyncRun
 from mlflow_sync.models.servers import TrackingServer
-from mlflow_sync.signatures import ID_LENGTH
+from mlflow_sync.webhooks.signatures import ID_LENGTH
 
 # What was signed with the secret before is believed for so long: it takes MLflow a
 # minute to use another, and people longer to give it one.

@@ -13,20 +13,20 @@ from inventory.records import (
     Section,
     VersionRecord,
 )
-from mlflow_sync.artifacts import ReadArtifacts
-from mlflow_sync.normalize import (
+from mlflow_sync.files.artifacts import ReadArtifacts
+from mlflow_sync.normalize.records import (
     normalize_experiment,
     normalize_model,
     normalize_run,
     normalize_version,
 )
+from mlflow_sync.normalize.vocabulary import default_vocabulary
 from mlflow_sync.snapshots import (
     ExperimentSnapshot,
     ModelSnapshot,
     RunSnapshot,
     VersionSnapshot,
 )
-from mlflow_sync.vocabulary import default_vocabulary
 
 VOCABULARY = default_vocabulary()
 COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"

@@ -14,7 +14,7 @@ from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync.models import TrackingServer
 from mlflow_sync.servers import save_server
-from tests.mlflow_sync.files import Deployed, sha256, sync_model
+from tests.mlflow_sync.files.deployed import Deployed, sha256, sync_model
 from tests.registry import Registry, unique
 from tests.servers import ADMIN, MlflowServer, free_port
 from tests.wire import gate

@@ -16,7 +16,7 @@ from accounts.models import Organization
 from inventory.manifest import content
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Section
-from mlflow_sync import files
+from mlflow_sync.files import listing as files
 from mlflow_sync.models import SyncFailure, SyncRun, TrackingServer
 from mlflow_sync.servers import save_server
 from tests.mlflow_sync.conftest import Syncer

@@ -19,7 +19,7 @@ from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import save_server
 from tests.mlflow_sync.faulty import Faulty
-from tests.mlflow_sync.files import Deployed, sha256
+from tests.mlflow_sync.files.deployed import Deployed, sha256
 from tests.registry import Registry
 from tests.servers import MlflowServer
 from tests.workers import wait_until, worker

@@ -18,7 +18,7 @@ from accounts import tenancy
 from accounts.models import User
 from inventory.models import ModelVersion, Source
 from mlflow_sync.models import WebhookDelivery
-from mlflow_sync.webhooks import enable
+from mlflow_sync.webhooks.endpoints import enable
 from tests.callers import PROBLEM, Caller, calling, with_token
 from tests.conftest import signed_in
 from tests.rows import (

@@ -10,12 +10,12 @@ from werkzeug import Request, Response
 from accounts import tenancy
 from accounts.models import Organization
 from inventory.models import ModelVersion
-from mlflow_sync import files
 from mlflow_sync.client import Client, Connection, pace
 from mlflow_sync.client.batching import ENDPOINT, list_many, listing
 from mlflow_sync.client.queries import LISTINGS
 from mlflow_sync.client.transport import Transport
 from mlflow_sync.exceptions import NotReadOnly
+from mlflow_sync.files import listing as files
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import Credentials, save_server
 from tests.mlflow_sync.conftest import sync_to_end

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from accounts import tenancy
 from accounts.models import Organization
 from mlflow_sync.exceptions import SyncAlreadyActive
-from mlflow_sync.file_runs import read_due_files
+from mlflow_sync.files.runs import read_due_files
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import confirm_absence, request_sync
 from verifywise import pipeline

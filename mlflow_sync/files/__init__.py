@@ -1,0 +1,1 @@
+"""The files of versions: listed, read in a process apart, hashed and verified."""

@@ -1,0 +1,1 @@
+"""Tags, rows and files of MLflow become the words of the inventory. Pure."""

@@ -1,0 +1,1 @@
+"""MLflow tells of a change: deliveries, their signatures, how a webhook is made."""
