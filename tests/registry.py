@@ -123,6 +123,13 @@ class Registry:
         self.post("registered-models/create", name=name, **body)
         return name
 
+    def empty(self) -> None:
+        """Delete all registered models."""
+        path = "registered-models"
+        while found := self.send("GET", f"{path}/search?max_results=1000"):
+            for model in found["registered_models"]:
+                self.send("DELETE", f"{path}/delete", name=model["name"])
+
     def version(self, name: str, *, source: str, **body: Any) -> str:
         """Create a version, of a logged model too, and return its number."""
         body["tags"] = _pairs(body.get("tags"))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
 
+PORTS = range(20_000, 32_000)  # below those that systems give to connections out
 START_SECONDS = 150  # a loaded machine; 5 to 10 s are usual
 ADMIN = ("admin", "pässword:with colon")
 
@@ -99,10 +101,19 @@ def shared_mlflow(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens at, and that no connection out will be given.
+
+    A server binds it many seconds later; one of the system's own choice would by then
+    be the near end of somebody's connection.
+    """
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _start_keeper(

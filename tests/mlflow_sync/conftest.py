@@ -35,10 +35,12 @@ def own_mlflow(shared_folder: Path) -> Iterator[MlflowServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_registry(own_mlflow: MlflowServer) -> Iterator[Registry]:
+    """Its registry, emptied after each module: a purged run would stay unreadable."""
     with Registry(own_mlflow) as registry:
         yield registry
+        registry.empty()
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 from werkzeug import Request, Response
 
 from accounts import tenancy
 from accounts.models import Organization
+from inventory.manifest import content
 from inventory.models import ModelVersion
 from mlflow_sync.client import Client, Connection, pace
 from mlflow_sync.client.batching import ENDPOINT, list_many, listing
@@ -164,10 +166,12 @@ def test_a_client_lists_ahead_what_it_then_need_not_ask_for(
     assert [set(each.contents) for each in found] == [set(FILES)] * 2
 
 
-def _manifests(organization: Organization, name: str) -> dict[int, list[object]]:
+def _manifests(
+    organization: Organization, name: str
+) -> dict[int, list[dict[str, Any]]]:
     with tenancy.acting_for(organization):
-        return dict(
-            ModelVersion.objects.present()
-            .filter(registered_model__name=name)
-            .values_list("version_number", "artifact_manifest")
-        )
+        versions = ModelVersion.objects.present().filter(registered_model__name=name)
+        return {
+            version.version_number: content(version.artifact_manifest)
+            for version in versions
+        }

@@ -254,11 +254,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("line", HOSTILE)
 def test_a_hostile_line_costs_little(line: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()  # of this thread alone, however busy the machine is
 
     packages(pip=[line], conda=[line], build=[line])
 
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 1  # it takes milliseconds
 
 
 ANY_LINE = st.one_of(
