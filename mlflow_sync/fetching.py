@@ -34,13 +34,13 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelsEnd:
-    """All models have been told: what is not among them is gone or renamed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Experiments:
+    """A page of experiments. Before the first one all models have been told: what is
+    not among them is gone or renamed.
+    """
+
     page: list[ExperimentSnapshot]
+    is_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Listed:
     page: list[VersionSnapshot]
 
 
-Page = Identity | Models | ModelsEnd | Experiments | Listed
+Page = Identity | Models | Experiments | Listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,8 @@ def pages(
     for name in names:
         for models in client.search_models(name=name):
             yield Models(sieve.models(models))
-    yield ModelsEnd()
-    for experiments in client.search_experiments():
-        yield Experiments(experiments)
+    for number, experiments in enumerate(client.search_experiments()):
+        yield Experiments(experiments, is_first=number == 0)
     listed, is_behind = 0, not place.count
     for name in names:
         for page in client.search_versions(name=name, page_size=VERSIONS_PER_PAGE):

@@ -52,6 +52,7 @@ from mlflow_sync.turns import Turns
 logger = logging.getLogger(__name__)
 
 AHEAD = 2  # parts whose runs are asked for while one is being stored
+FEW = 2 * AHEAD  # parts of a page, by which time the next is asked for
 
 Snapshot = ModelSnapshot | ExperimentSnapshot
 Part = tuple[list[VersionSnapshot], frozenset[str]]  # with the runs to ask for
@@ -163,7 +164,7 @@ class Sync:
             del page  # its versions go as their parts are stored
             self.progress.count(readers)
             while self.parts:
-                if len(self.parts) <= AHEAD:
+                if len(self.parts) <= FEW:
                     pages.prefetch()
                 if not self._store_part(readers, files):
                     return False
@@ -221,17 +222,9 @@ class Sync:
                 told = self._records(models, self.sieve.normalize, Section.VERSION)
                 with self._storing():
                     self.placing.store(told)
-            case fetching.ModelsEnd():
-                with self._storing():
-                    self.placing.finish()
-                self.run.counts["models"] = len(self.placing.names)
-                self.run.counts["out_of_scope"] = scoping.settle(
-                    self.run,
-                    previous=self.previous,
-                    storing=self._storing,
-                    beat=self.progress.beat,
-                )
-            case fetching.Experiments(experiments):
+            case fetching.Experiments(experiments, is_first=is_first):
+                if is_first:
+                    self._finish_models()
                 self.progress.phase("Reading experiments")
                 records = self._records(
                     experiments, normalize_experiment, Section.EXPERIMENT
@@ -242,6 +235,17 @@ class Sync:
             case fetching.Listed(versions):
                 self.progress.phase("Reading versions")
                 self._cut(versions, readers)
+
+    def _finish_models(self) -> None:
+        with self._storing():
+            self.placing.finish()
+        self.run.counts["models"] = len(self.placing.names)
+        self.run.counts["out_of_scope"] = scoping.settle(
+            self.run,
+            previous=self.previous,
+            storing=self._storing,
+            beat=self.progress.beat,
+        )
 
     def _identify(self, identity: Identity) -> None:
         slices.note_identity(self.run, identity)
