@@ -16,7 +16,7 @@ from mlflow_sync.snapshots import (
     VersionSnapshot,
 )
 
-VERSIONS_PER_PAGE = 2500
+VERSIONS_PER_PAGE = 1500
 # Said of these runs, not of the server as a whole: the versions are stored without.
 ABOUT_THE_PAGE = frozenset(
     {

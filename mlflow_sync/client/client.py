@@ -87,7 +87,7 @@ class Client:
         return probing.identify(self._transport)
 
     def search_models(
-        self, *, name: str | None = None, page_size: int = 1000
+        self, *, name: str | None = None, page_size: int = 500
     ) -> Iterator[list[ModelSnapshot]]:
         """Yield all registered models by name, or that of a name; at most 1000 a page.
 
@@ -107,7 +107,7 @@ class Client:
             ]
 
     def search_versions(
-        self, *, name: str | None = None, page_size: int = 2500
+        self, *, name: str | None = None, page_size: int = 1500
     ) -> Iterator[list[VersionSnapshot]]:
         """Yield all versions by name and number, or a model's; at most 10,000 a page.
 
@@ -128,7 +128,7 @@ class Client:
             ]
 
     def search_experiments(
-        self, *, page_size: int = 1000
+        self, *, page_size: int = 500
     ) -> Iterator[list[ExperimentSnapshot]]:
         """Yield all experiments, deleted ones too, in pages of at most 50,000."""
         return self._search(
