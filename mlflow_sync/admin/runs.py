@@ -210,14 +210,16 @@ class SyncRunAdmin(RecordPage[SyncRun]):
         return render(request, "mlflow_sync/progress.html", _progress(run))
 
     def record_context(self, request: HttpRequest, row: SyncRun) -> dict[str, Any]:
-        """Costs one query: the failures."""
+        """Costs one query: the failures. One that a webhook started costs another."""
         failures = list(row.failures.all()[: FAILURES_SHOWN + 1])
+        is_of_webhook = row.trigger == SyncRun.Trigger.WEBHOOK
         return {
             **_progress(row),
             "may_cancel": row.is_active and self._may("sync"),
             "may_confirm": row.is_doubted
             and self._may("confirm")
             and self._may("sync"),  # which follows
+            "deliveries": row.webhook_deliveries.count() if is_of_webhook else None,
             "failures": failures[:FAILURES_SHOWN],
             "are_more_failures": len(failures) > FAILURES_SHOWN,
         }

@@ -225,6 +225,20 @@ def test_a_refusal_is_shown(
     )
 
 
+def test_the_page_of_a_run_says_how_many_deliveries_it_follows(
+    acme: Organization, alice: User, research: TrackingServer
+) -> None:
+    with tenancy.acting_for(acme):
+        some_deliveries(research, 3)
+        WebhookDelivery.objects.update(handled_by=None)
+        run = endpoints.follow_up(research)
+    assert run is not None
+
+    page = Visitor(alice).text(f"mlflow_sync/syncrun/{run.pk}/change/")
+
+    assert "Started by Webhook, for 3 deliveries" in page
+
+
 def test_a_server_that_was_told_a_lot_takes_no_more_queries(
     acme: Organization, alice: User, research: TrackingServer
 ) -> None:
