@@ -273,7 +273,7 @@ class TestBounds:
     def test_a_page_that_is_too_much_is_asked_for_in_smaller_pieces(
         self, httpserver: HTTPServer
     ) -> None:
-        """A thousand models of 1 kB each do not fit; five hundred do."""
+        """Five hundred models of 1 kB each do not fit; half of them do."""
 
         def serve(request: Request) -> Response:
             size = int(request.args["max_results"])
@@ -288,10 +288,10 @@ class TestBounds:
             return Response(json.dumps({"registered_models": found} | token))
 
         httpserver.expect_request(MODELS).respond_with_handler(serve)
-        found = names(httpserver.url_for(""), max_bytes=600_000)
+        found = names(httpserver.url_for(""), max_bytes=300_000)
         assert found == [f"m{number}" for number in range(1200)]
         sizes = [request.args["max_results"] for request, _ in httpserver.log]
-        assert sizes == ["1000", "500", "500", "500"]
+        assert sizes == ["500", "250", "250", "250", "250", "250"]
 
     @pytest.mark.parametrize(
         "slowly",
