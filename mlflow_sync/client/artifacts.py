@@ -289,6 +289,7 @@ class ArtifactReader:
                         if error.kind in STORE_FAILED:
                             store_failed = str(error)
                         raise
+                    _check_size(content, listed=gathered.sizes[told])
                     gathered.contents[told] = content
                     total += len(content)
 
@@ -325,6 +326,18 @@ def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _is_read_late(entry: dict[str, Any]) -> bool:
     return str(entry.get("path", "")).rpartition("/")[2] not in ENVIRONMENT_FILES
+
+
+def _check_size(content: bytes, *, listed: int | None) -> None:
+    """Refuse what is not the file that was listed, such as the page of a proxy.
+
+    Its digest would be kept as the first one. Raises SyncError (bad_body).
+    """
+    if listed is not None and len(content) != listed:
+        raise SyncError(
+            f"MLflow listed it with {listed:,} bytes, and served {len(content):,}.",
+            kind=FailureKind.BAD_BODY,
+        )
 
 
 def _size(entry: dict[str, Any]) -> int | None:

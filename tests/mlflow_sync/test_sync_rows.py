@@ -303,6 +303,31 @@ def test_files_that_were_known_stay_when_they_cannot_be_listed_again(
         assert content(version.artifact_manifest) == content(before.artifact_manifest)
 
 
+def test_a_page_of_a_proxy_is_not_taken_for_a_file(
+    acme: Organization, own_registry: Registry, faulty: Faulty, sync_now: Syncer
+) -> None:
+    name = unique("paged")
+    experiment = own_registry.experiment()
+    run_id = own_registry.run(experiment)
+    own_registry.put(f"{experiment}/{run_id}/artifacts/model/MLmodel", b"flavors: {}")
+    own_registry.model(name)
+    own_registry.version(name, source=f"runs:/{run_id}/model", run_id=run_id)
+    faulty.fault = on("get-artifact", html(200))
+    sync_now(artifacts=True)
+
+    with tenancy.acting_for(acme):
+        version = version_of(name)
+        assert version.artifact_manifest[0]["state"] == "unavailable"
+        assert "MLflow listed it with 11 bytes, and served" in str(version.incomplete)
+    faulty.fault = None
+    sync_now(artifacts=True)
+    with tenancy.acting_for(acme):
+        version = version_of(name)
+        assert version.incomplete == {}
+        assert version.artifact_manifest[0]["state"] == "hashed"
+        assert "changed" not in version.artifact_manifest[0]
+
+
 def test_files_that_were_known_stay_when_none_are_listed_any_more(
     acme: Organization, own_registry: Registry, sync_now: Syncer
 ) -> None:

@@ -436,8 +436,9 @@ class TestBounds:
     def test_an_artifacts_bytes_are_handed_on_as_they_are(
         self, httpserver: HTTPServer
     ) -> None:
-        store = Store({"": [file("MLmodel")]})
-        store.content = b"<html>\x00!!python/object/apply:os.system"
+        content = b"<html>\x00!!python/object/apply:os.system"
+        store = Store({"": [file("MLmodel", len(content))]})
+        store.content = content
         assert store.fetch(httpserver).contents == {"MLmodel": store.content}
 
 
