@@ -18,7 +18,11 @@ class QuickListDumper(ListDumper):
 
     def dump(self, obj: list[Any]) -> Buffer | None:
         """Return the text of a list; one that is nested, or of no type, is psycopg's."""
-        if self.sub_dumper is None or not obj or list in map(type, obj):
+        if (
+            self.sub_dumper is None
+            or not obj
+            or any(isinstance(item, list) for item in obj)
+        ):
             return super().dump(obj)
         dumped = (None if item is None else self.sub_dumper.dump(item) for item in obj)
         elements = (b"NULL" if told is None else _quoted(told) for told in dumped)

@@ -1,6 +1,6 @@
 """The canonical record: what we know of one model version, in our own words.
 
-Pure data, no Django and no MLflow. A source (today MLflow, by `mlflow_sync.normalize.records`)
+Pure data, no Django and no MLflow. A source (today MLflow, by `mlflow_sync.normalize`)
 makes records, `inventory.store` writes them, the console and the API read them by the
 fields of `inventory.fields`, which are at hand here too.
 """

@@ -16,7 +16,6 @@ from mlflow_sync.snapshots import (
     VersionSnapshot,
 )
 
-VERSIONS_PER_PAGE = 1500
 # Said of these runs, not of the server as a whole: the versions are stored without.
 ABOUT_THE_PAGE = frozenset(
     {
@@ -116,7 +115,7 @@ def pages(
         yield Experiments(experiments, is_first=number == 0)
     listed, is_behind = 0, not place.count
     for name in names:
-        for page in client.search_versions(name=name, page_size=VERSIONS_PER_PAGE):
+        for page in client.search_versions(name=name):
             versions = sieve.versions(page)
             rest = versions if is_behind else place.rest_of(versions, listed=listed)
             listed += len(versions)

@@ -40,7 +40,7 @@ NAME_OF_REMOVED = (
     "settings of that server to bring it back, or choose another name."
 )
 OTHER_REGISTRY = "The tracking server's {} was changed."
-OF_FILES = ("hash_files", "hash_limit", "rehash_days")
+_OF_FILES = ("hash_files", "hash_limit", "rehash_days")
 SECRET_FIELDS = ("username", "password", "token", "headers")
 # Another of these is another registry: what a running sync read of it is not the rest.
 _OF_REGISTRY = {"url": "URL", "workspace": "workspace"}
@@ -59,7 +59,7 @@ _AUDITED = (
     "request_budget",
     "vanish_percent",
     "vanish_always",
-    *OF_FILES,
+    *_OF_FILES,
     *SCOPE_FIELDS,
     "find_unregistered",
 )
@@ -142,7 +142,7 @@ def save_server(
         secret.save()
         schedules.schedule_sync(server)
         if not is_new and any(
-            before[name] != getattr(server, name) for name in OF_FILES
+            before[name] != getattr(server, name) for name in _OF_FILES
         ):
             look_at_files_again(server.source, at=now())
         for field, label in _OF_REGISTRY.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from accounts import tenancy
@@ -55,12 +57,21 @@ def identify(run: SyncRun) -> Connection:
     return connection
 
 
+@contextmanager
+def storing(organization: Organization, run: SyncRun) -> Iterator[None]:
+    """Write in one transaction, in which the run is certainly ours."""
+    with tenancy.acting_for(organization, origin="sync"):
+        lease.hold(run)
+        yield
+
+
 def note_identity(run: SyncRun, identity: Identity) -> None:
-    """Note which MLflow answered, and as whom it knows us. Whoever calls saves the run."""
+    """Note which MLflow answered, and as whom it knows us; works in `storing`."""
     if identity.username:
         run.identity += f", known to MLflow as “{clean_text(identity.username)}”"
     run.identity = run.identity[:IDENTITY_LENGTH]
     run.mlflow_version = identity.mlflow_version
+    run.save(update_fields=["identity", "mlflow_version"])
 
 
 def do(slice_: Work) -> None:

@@ -210,7 +210,8 @@ class Sync:
         """Take in one page. The network is never used inside a transaction."""
         match page:
             case Identity():
-                self._identify(page)
+                with self._storing():
+                    slices.note_identity(self.run, page)
             case fetching.Models(models):
                 self.progress.phase("Reading models")
                 self.placing.names |= {clean_text(model.name) for model in models}
@@ -247,16 +248,10 @@ class Sync:
             beat=self.progress.beat,
         )
 
-    def _identify(self, identity: Identity) -> None:
-        slices.note_identity(self.run, identity)
-        with self._storing():
-            self.run.save(update_fields=["identity", "mlflow_version"])
-
     @contextmanager
     def _storing(self) -> Iterator[None]:
-        """Write in one transaction, in which the run is certainly ours."""
-        with tenancy.acting_for(self.organization, origin="sync"):
-            lease.hold(self.run)
+        """Write as `slices.storing` does, and what failed before along with it."""
+        with slices.storing(self.organization, self.run):
             yield
             SyncFailure.objects.bulk_create(self.failures)
             self.failures = []

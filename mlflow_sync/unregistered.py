@@ -40,6 +40,7 @@ EXPERIMENTS = 1000  # of one search: its token holds them all
 _ID_LENGTH = 64
 _STATUS_LENGTH = 40
 _LOGGED = UnregisteredModel.Kind.LOGGED_MODEL
+_SINCE = 3  # the MLflow that has them
 _DISORDER = (
     "The tracking server does not list by id what was logged, as it was asked to."
 )
@@ -218,8 +219,8 @@ class _Search:
     def _is_of_mlflow_2(self, error: SyncError, kind: UnregisteredModel.Kind) -> bool:
         """Tell whether an error only says that MLflow 2 has no logged models."""
         major = self.run.mlflow_version.partition(".")[0]
-        is_newer = major.isdecimal() and int(major) > 2  # noqa: PLR2004
-        return kind is _LOGGED and error.kind is FailureKind.NOT_FOUND and not is_newer
+        has_them = major.isdecimal() and int(major) >= _SINCE
+        return kind is _LOGGED and error.kind is FailureKind.NOT_FOUND and not has_them
 
     def _take(
         self, page: LoggedPage, kind: UnregisteredModel.Kind, group: Sequence[str]

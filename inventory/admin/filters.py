@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from accounts.filters import ChoiceFilter
-from inventory.models import ModelVersion, RegisteredModel, Source
+from inventory.models import (
+    ModelVersion,
+    RegisteredModel,
+    RegisteredModelQuerySet,
+    Source,
+)
 from inventory.records import CANONICAL_FIELDS, Stage
 
 OWNERS_OFFERED = 200
@@ -42,8 +47,8 @@ class ScopeFilter(ChoiceFilter):
     choices_offered = (("in", "In scope"), ("out", "Out of scope"))
 
     def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        within = Q(out_of_scope="")
-        return rows.filter(within) if choice == "in" else rows.exclude(within)
+        models = cast(RegisteredModelQuerySet, rows)
+        return models.in_scope() if choice == "in" else models.out_of_scope()
 
 
 class StageFilter(ChoiceFilter):

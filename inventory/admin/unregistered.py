@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -16,7 +16,7 @@ from accounts.filters import ChoiceFilter
 from accounts.pages import RecordPage
 from inventory import markup as parts
 from inventory.admin.filters import SourceFilter
-from inventory.models import UnregisteredModel
+from inventory.models import UnregisteredModel, UnregisteredModelQuerySet
 
 State = UnregisteredModel.State
 
@@ -28,8 +28,7 @@ class StateFilter(ChoiceFilter):
     choices_offered = tuple((state.value, str(state.label)) for state in State)
 
     def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        found: QuerySet[Any] = rows.in_state(choice)  # type: ignore[attr-defined]
-        return found
+        return cast(UnregisteredModelQuerySet, rows).in_state(choice)
 
 
 class KindFilter(ChoiceFilter):

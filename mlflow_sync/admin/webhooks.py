@@ -22,7 +22,7 @@ DELIVERIES_SHOWN = 10
 
 
 class WebhookPages(HistoryPage[TrackingServer]):
-    """Webhooks are enabled, given another secret and disabled by `mlflow_sync.webhooks.endpoints`."""
+    """Webhooks are enabled, given another secret and disabled by `endpoints`."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, "mlflow_sync_trackingserver"
@@ -67,7 +67,7 @@ class WebhookPages(HistoryPage[TrackingServer]):
         request: HttpRequest,
         server: TrackingServer,
         act: Callable[[TrackingServer], WebhookEndpoint],
-        commands: Callable[..., commands.Commands],
+        told: Callable[..., commands.Commands],
     ) -> HttpResponse:
         """Show the secret in the answer itself: no session or cookie ever holds it."""
         try:
@@ -83,7 +83,7 @@ class WebhookPages(HistoryPage[TrackingServer]):
             endpoint=endpoint,
             url=url,
             is_new=act is endpoints.enable,
-            commands=commands(server, url=url, secret=endpoint.told_once),
+            commands=told(server, url=url, secret=endpoint.told_once),
             crumbs=[*self.crumbs(server), ("Webhook", "")],
         )
         return TemplateResponse(request, "mlflow_sync/webhook_secret.html", context)

@@ -37,6 +37,7 @@ from mlflow_sync.snapshots import (
 
 T = TypeVar("T")
 
+VERSIONS_PER_PAGE = 1500
 LOGGED_PER_REQUEST = 1000  # about a megabyte
 MAX_PAGES = 10_000
 
@@ -107,7 +108,7 @@ class Client:
             ]
 
     def search_versions(
-        self, *, name: str | None = None, page_size: int = 1500
+        self, *, name: str | None = None, page_size: int | None = None
     ) -> Iterator[list[VersionSnapshot]]:
         """Yield all versions by name and number, or a model's; at most 10,000 a page.
 
@@ -117,7 +118,7 @@ class Client:
         for page in self._search(
             "model-versions",
             [*order, *_named(name)],
-            page_size=page_size,
+            page_size=page_size or VERSIONS_PER_PAGE,
             read=rows.read_version,
             key=lambda version: (version.name, version.version),
         ):

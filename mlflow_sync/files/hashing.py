@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from threading import Event
@@ -83,8 +82,7 @@ class Hashing:
     def work(self) -> bool:
         """Go on from the run's place; return whether nothing is due any more."""
         server = self.run.server
-        with tenancy.acting_for(self.organization, origin="sync"):
-            lease.hold(self.run)
+        with self._storing():
             connection = slices.identify(self.run)
             if not self.run.expected_versions:
                 self.run.expected_versions = self._due().count()
@@ -139,16 +137,11 @@ class Hashing:
         asked = self._readers.submit(lambda client: client.identify())
         identity = self._readers.result(asked)
         if not self.run.mlflow_version:
-            slices.note_identity(self.run, identity)
             with self._storing():
-                self.run.save(update_fields=["identity", "mlflow_version"])
+                slices.note_identity(self.run, identity)
 
-    @contextmanager
-    def _storing(self) -> Iterator[None]:
-        """Write in one transaction, in which the run is certainly ours."""
-        with tenancy.acting_for(self.organization, origin="sync"):
-            lease.hold(self.run)
-            yield
+    def _storing(self) -> AbstractContextManager[None]:
+        return slices.storing(self.organization, self.run)
 
     # Which version, which of its files
 
@@ -197,11 +190,11 @@ class Hashing:
 
     def _read(self, version: ModelVersion) -> None:
         """Read the files of a version that are due, or as many as there is time for."""
-        results = self.place.results
+        read = self.place.results
         waiting = [
             row
             for row in self._wishes.due(version.artifact_manifest)
-            if row["path"] not in results
+            if row["path"] not in read
         ]
         try:
             while waiting:
@@ -209,7 +202,7 @@ class Hashing:
                 result = self._result(version, row)
                 if result is None:
                     break
-                results[row["path"]] = result
+                read[row["path"]] = result
                 self.place.bookmark = None
                 del waiting[0]
                 self._save_now_and_then()

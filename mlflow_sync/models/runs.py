@@ -66,9 +66,7 @@ class SyncRun(TenantModel):
         SKIPPED = "skipped", "Skipped"
         CANCELLED = "cancelled", "Cancelled"
 
-    GAVE_WAY = (
-        "gave_way"  # kind of the error of a run of files that made room for a sync
-    )
+    GAVE_WAY = "gave_way"  # as error_kind: a run of files made room for a sync
     ACTIVE = (Status.QUEUED, Status.RUNNING)
     READ = (Status.SUCCEEDED, Status.PARTIAL)  # to the registry's end
     COUNTS = (

@@ -200,7 +200,7 @@ class _Conversation(BaseHTTPRequestHandler):
 
     def __init__(self, proxy: Proxy, client: socket.socket) -> None:
         self.proxy = proxy
-        super().__init__(client, client.getsockname(), None)  # type: ignore[arg-type]
+        super().__init__(client, client.getsockname(), None)  # type: ignore[arg-type]  # no server is asked
 
     def handle_one(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -257,7 +257,7 @@ def test_a_running_sync_that_is_cancelled_stops_and_what_it_stored_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(progress, "BEAT", 0.0)
-    monkeypatch.setattr("mlflow_sync.fetching.VERSIONS_PER_PAGE", 2)
+    monkeypatch.setattr("mlflow_sync.client.client.VERSIONS_PER_PAGE", 2)
     name = unique("cancelled")
     versions(own_registry, name, 8)
     with tenancy.acting_for(acme):

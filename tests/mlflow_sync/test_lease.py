@@ -250,7 +250,7 @@ def test_a_sync_in_slices_ends_like_one_in_a_piece(
     sync_now: Syncer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mlflow_sync.fetching.VERSIONS_PER_PAGE", 2)
+    monkeypatch.setattr("mlflow_sync.client.client.VERSIONS_PER_PAGE", 2)
     name = unique("sliced")
     experiment = own_registry.experiment()
     own_registry.model(name)
@@ -290,7 +290,7 @@ def test_the_run_of_a_dead_worker_goes_on_from_what_it_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worker that is killed after two parts, as far as the database can tell."""
-    monkeypatch.setattr("mlflow_sync.fetching.VERSIONS_PER_PAGE", 2)
+    monkeypatch.setattr("mlflow_sync.client.client.VERSIONS_PER_PAGE", 2)
     name = unique("killed")
     experiment = own_registry.experiment()
     own_registry.model(name)

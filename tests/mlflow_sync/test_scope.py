@@ -183,7 +183,7 @@ def test_a_model_in_scope_is_told_as_if_there_were_no_scope() -> None:
 def test_the_fingerprint_out_of_scope_is_of_what_is_told_and_why() -> None:
     def fingerprint(pattern: str, **changes: object) -> str:
         return normalize_within(
-            replace(MODEL, fingerprint="another", **changes),  # type: ignore[arg-type]
+            replace(MODEL, fingerprint="another", **changes),  # type: ignore[arg-type]  # by name
             scope=Scope(exclude=(pattern,)),
             vocabulary=VOCABULARY,
         ).fingerprint

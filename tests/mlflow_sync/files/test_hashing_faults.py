@@ -16,6 +16,8 @@ from accounts.models import AuditEvent, Organization
 from mlflow_sync import lease, progress, readers, sync
 from mlflow_sync.files import hashing, reading
 from mlflow_sync.files import runs as file_runs
+from mlflow_sync.files.reading import Bookmark, WantedFile
+from mlflow_sync.files.sandbox import Inspection
 from mlflow_sync.models import SyncFailure, SyncRun, TrackingServer
 from mlflow_sync.queueing import cancel_sync, request_sync, revive
 from mlflow_sync.servers import save_server
@@ -253,11 +255,13 @@ def test_a_run_whose_worker_was_killed_reads_no_file_twice(
     read: list[str] = []
     inspect = hashing.Hashing._inspect
 
-    def until_killed(self: hashing.Hashing, file: object, bookmark: object) -> object:
+    def until_killed(
+        self: hashing.Hashing, file: WantedFile, bookmark: Bookmark
+    ) -> Inspection | None:
         if len(read) == 2:
             raise lease.LeaseLost  # it writes nothing more, not even how it ended
-        read.append(file.path)  # type: ignore[attr-defined]
-        return inspect(self, file, bookmark)  # type: ignore[arg-type]
+        read.append(file.path)
+        return inspect(self, file, bookmark)
 
     monkeypatch.setattr(hashing.Hashing, "_inspect", until_killed)
     assert sync.advance(acme, run.pk) is None

@@ -322,10 +322,13 @@ def test_a_file_that_claims_five_gigabytes_is_not_asked_for(
     model.write("MLmodel", "flavors: {}")
     with model.write("model_card.md").open("r+b") as sparse:
         sparse.truncate(5 * 2**30)
-    asked = []
-    faulty.fault = lambda request, response: (
-        asked.append(request.full_path) or response  # type: ignore[func-returns-value]
-    )
+    asked: list[str] = []
+
+    def note(request: Request, response: Response) -> Response:
+        asked.append(request.full_path)
+        return response
+
+    faulty.fault = note
 
     shown = sync()
 
