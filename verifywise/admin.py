@@ -17,8 +17,8 @@ from django.views.decorators.http import require_POST
 from accounts import tenancy
 from accounts.roles import Permission
 from compliance.admin import JudgedModelAdmin, JudgedVersionAdmin
-from inventory.admin import Act
-from inventory.models import ModelVersion, RegisteredModel
+from inventory.admin import Act, UnregisteredModelAdmin
+from inventory.models import ModelVersion, RegisteredModel, UnregisteredModel
 from inventory.records import Section
 from mlflow_sync.as_of import as_of, last_reads
 from mlflow_sync.exceptions import SyncAlreadyActive
@@ -90,6 +90,32 @@ class VersionPages(JudgedVersionAdmin):
     def as_of(self, version: ModelVersion) -> Mapping[Section, datetime | None]:
         """Costs one query."""
         return as_of(version, last_reads())
+
+
+@admin.register(UnregisteredModel)
+class UnregisteredPages(UnregisteredModelAdmin):
+    """The list tells whether anybody looks for what could be on it."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist: Any = super().get_changelist_instance(request)
+        if not changelist.result_count:
+            changelist.empty_state = nobody_looks()
+        return changelist
+
+
+def nobody_looks() -> dict[str, str] | None:
+    """Say that unregistered models are looked for on demand. Costs a query."""
+    servers = TrackingServer.objects.filter(removed_at=None)
+    if servers.filter(find_unregistered=True).exists():
+        return None
+    return {
+        "icon": "help_center",
+        "title": "They are not looked for",
+        "text": "Models that runs logged and nobody registered are looked for where the "
+        "settings of a tracking server say so: List unregistered models.",
+        "address": reverse("admin:mlflow_sync_trackingserver_changelist"),
+        "action": "See the tracking servers",
+    }
 
 
 def nothing_in_scope() -> dict[str, str] | None:

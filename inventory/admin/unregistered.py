@@ -42,7 +42,6 @@ class KindFilter(ChoiceFilter):
         return rows.filter(kind=choice)
 
 
-@admin.register(UnregisteredModel)
 class UnregisteredModelAdmin(RecordPage[UnregisteredModel]):
     """What runs logged and nobody registered; it is registered in MLflow."""
 

@@ -163,6 +163,20 @@ def test_the_overview_of_another_organization_is_its_own(
     assert "No tracking server yet" in Visitor(bob).text("")
 
 
+def test_a_list_of_unregistered_models_says_whether_anybody_looks(
+    acme: Organization, alice: User
+) -> None:
+    path, told = "inventory/unregisteredmodel/", "They are not looked for"
+    with tenancy.acting_for(acme):
+        server = a_server(a_source())
+    assert told in Visitor(alice).text(path)
+
+    with tenancy.acting_for(acme):
+        server.find_unregistered = True
+        server.save()
+    assert told not in Visitor(alice).text(path)
+
+
 def test_a_large_registry_takes_no_more_queries_than_a_small_one(
     acme: Organization, olga: User, mlflow: Source
 ) -> None:
