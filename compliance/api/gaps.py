@@ -1,11 +1,10 @@
-"""Gaps and rules over REST. Gaps are computed: they are read here, and closed in MLflow."""
+"""Gaps over REST. They are computed: they are read here, and closed in MLflow."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
-from django.http import Http404
 from django_filters import (
     CharFilter,
     ChoiceFilter,
@@ -15,37 +14,20 @@ from django_filters import (
 )
 from drf_spectacular.utils import (
     OpenApiExample,
-    OpenApiParameter,
-    extend_schema,
     extend_schema_field,
     extend_schema_serializer,
 )
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
 
 from accounts.rest import ReadOnlyTenantViewSet
-from compliance.catalogue import Gate, Kind, Severity, parameters
-from compliance.engine import Rule, rulebook
-from compliance.evaluation import PACKS
+from compliance.api.fields import GATES, SEVERITIES, SeverityField
+from compliance.catalogue import Severity
+from compliance.engine import rulebook
 from compliance.models import VERDICTS, Evaluation, Gap, ResultChange
 from inventory.api import DOCUMENTS, SourceReference
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
 from inventory.models import ModelVersion
 from inventory.records import Stage
-
-SEVERITIES = [(severity.name.lower(), severity.label) for severity in Severity]
-GATES = [(gate.value, gate.label) for gate in Gate]
-KINDS = [(kind.value, kind.value) for kind in Kind]
-
-
-@extend_schema_field(serializers.ChoiceField(choices=SEVERITIES))
-class SeverityField(serializers.Field[Any, Any, Any, Any]):
-    """A severity by its name, as the catalogue writes it."""
-
-    def to_representation(self, value: int) -> str:
-        return Severity(value).name.lower()
 
 
 class RemedySerializer(serializers.Serializer[Any]):
@@ -281,65 +263,3 @@ class GapViewSet(ReadOnlyTenantViewSet[Gap]):
 
     def get_serializer_class(self) -> type[GapSerializer]:
         return GapDetailSerializer if self.action == "retrieve" else GapSerializer
-
-
-class RuleSerializer(serializers.Serializer[Rule]):
-    """A rule: what it demands, how grave a miss is, and how it is put right."""
-
-    id = serializers.CharField(source="entry.id")
-    title = serializers.CharField(source="entry.title")
-    severity = SeverityField(source="entry.severity")
-    gate = serializers.ChoiceField(choices=GATES, source="entry.gate")
-    kind = serializers.ChoiceField(choices=KINDS, source="entry.kind")
-    check = serializers.CharField(source="entry.check", help_text="What is demanded.")
-    when = serializers.CharField(source="entry.when", help_text="Of which versions.")
-    fix = serializers.CharField(
-        source="entry.fix", help_text="How a miss is put right."
-    )
-    controls = serializers.ListField(
-        child=serializers.CharField(),
-        source="entry.controls",
-        help_text="What a pass is evidence for.",
-    )
-    packs = serializers.ListField(child=serializers.CharField(), source="entry.packs")
-    is_switched_on = serializers.SerializerMethodField()
-    reads = serializers.ListField(
-        child=serializers.CharField(), help_text="The facts that it reads."
-    )
-    thresholds = serializers.SerializerMethodField()
-    origin = serializers.CharField(source="entry.origin")
-    doubt = serializers.CharField(source="entry.doubt")
-    version = serializers.IntegerField(source="entry.version")
-
-    def get_is_switched_on(self, rule: Rule) -> bool:
-        return rule in rulebook.switched_on(PACKS)
-
-    def get_thresholds(self, rule: Rule) -> dict[str, float]:
-        known = parameters()
-        return {name: known[name] for name in rule.thresholds}
-
-
-RULE_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="VW-PRIV-001")
-
-
-class RuleViewSet(GenericViewSet[Any]):
-    """The rules that have code, in the order of the catalogue."""
-
-    queryset = Gap.objects.none()  # rules are code and data files, not rows
-    serializer_class = RuleSerializer
-    metadata_class = None
-    lookup_value_regex = "[^/]+"
-
-    def list(self, request: Request) -> Response:
-        rules = self.paginate_queryset(self._rules())
-        return self.get_paginated_response(self.get_serializer(rules, many=True).data)
-
-    @extend_schema(parameters=[RULE_ID])
-    def retrieve(self, request: Request, pk: str) -> Response:
-        for rule in self._rules():
-            if rule.id == pk:
-                return Response(self.get_serializer(rule).data)
-        raise Http404
-
-    def _rules(self) -> Any:
-        return self.filter_queryset(list(rulebook))  # type: ignore[arg-type]  # no rows

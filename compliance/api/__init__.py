@@ -1,0 +1,8 @@
+"""Gaps and rules over REST."""
+
+from __future__ import annotations
+
+from compliance.api.gaps import GapViewSet, ResultSerializer, results_of
+from compliance.api.rules import RuleViewSet
+
+__all__ = ("GapViewSet", "ResultSerializer", "RuleViewSet", "results_of")
