@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
 from compliance.catalogue import Entry, Kind, catalogue
 from compliance.exceptions import CatalogueError
-from compliance.facts import ModelFacts, SourceFacts
+from compliance.facts import ModelFacts, RequestFacts, SourceFacts
 from inventory.records import Section, is_known
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,29 @@ def missing(
     return fail(detail)
 
 
+def demand(
+    facts: ModelFacts,
+    *,
+    of: bool | None,
+    whose: str,
+    met: object,
+    lacking: str,
+    sections: tuple[Section, ...] = TELLING,
+) -> Outcome:
+    """Judge a demand on some versions only; `of` tells whether on this one.
+
+    Evidence that is there passes while it is open whether it is demanded. `whose` are
+    the versions, in words: “a high-risk AI Act class”. A caller reads `incomplete`.
+    """
+    if of is False:
+        return not_applicable(f"It is not demanded: this is not {whose}.")
+    if met:
+        return PASS
+    if of is None:
+        return unknown(f"Whether this is {whose} has not been declared.")
+    return missing(facts, lacking, sections=sections)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A judgement, and what the catalogue says of it.
@@ -123,17 +146,24 @@ class Rule:
         return not CLOCKS.isdisjoint(self.reads)
 
 
-def _facts_of(kind: type[ModelFacts] | type[SourceFacts]) -> dict[str, bool]:
+Facts = ModelFacts | SourceFacts | RequestFacts
+
+
+def _facts_of(kind: type[Facts]) -> dict[str, bool]:
     """Map each fact to whether its value is plain, so that a result can show it whole."""
     return {
-        item.name: "Mapping[" not in item.type and "Redaction" not in item.type
+        item.name: not any(name in item.type for name in _COMPOUND)
         for item in fields(kind)
     }
 
 
+_COMPOUND = ("Mapping[", "Redaction", "StepFacts", "ConditionFacts")
+_SUBJECTS: Mapping[Kind, type[Facts]] = {
+    Kind.TRACKING_SERVER: SourceFacts,
+    Kind.PROCESS: RequestFacts,
+}
 FACTS: Mapping[Kind, Mapping[str, bool]] = {
-    kind: _facts_of(SourceFacts if kind is Kind.TRACKING_SERVER else ModelFacts)
-    for kind in Kind
+    kind: _facts_of(_SUBJECTS.get(kind, ModelFacts)) for kind in Kind
 }
 
 
@@ -176,13 +206,13 @@ def _plain(value: Any) -> Any:
     """Return a plain fact as JSON gives it back."""
     if isinstance(value, tuple):
         return list(value)
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, timedelta) else value
 
 
 def evaluate(
-    facts: ModelFacts | SourceFacts,
+    facts: Facts,
     rules: Iterable[Rule],
     parameters: Mapping[str, float],
 ) -> list[Result]:
@@ -193,9 +223,7 @@ def evaluate(
     return [_judge(rule, facts, parameters) for rule in rules]
 
 
-def _judge(
-    rule: Rule, facts: ModelFacts | SourceFacts, parameters: Mapping[str, float]
-) -> Result:
+def _judge(rule: Rule, facts: Facts, parameters: Mapping[str, float]) -> Result:
     inputs = {name: getattr(facts, name) for name in rule.shown}
     thresholds = {name: parameters[name] for name in rule.thresholds}
     try:

@@ -11,9 +11,10 @@ from django.db.models import OuterRef, Subquery
 
 from accounts.models import Membership
 from accounts.roles import Role
+from compliance.company import Company, company_of
 from compliance.facts import ModelFacts
-from inventory.models import Experiment, ModelVersion
-from inventory.records import FIELDS, GOVERNANCE_FIELDS, Kind, Redaction
+from inventory.models import Experiment, LifecycleEvent, ModelVersion
+from inventory.records import FIELDS, GOVERNANCE_FIELDS, Kind, Redaction, Stage
 
 DELETED = "deleted"
 _JOINED = {"redactions"}  # of the version, and of what it came from
@@ -33,20 +34,30 @@ _TUPLES = (
 
 
 def gather_facts(version_ids: Collection[int], *, today: date) -> dict[int, ModelFacts]:
-    """Return the facts of these versions by their ids. Costs two queries, however many.
+    """Return the facts of these versions by their ids.
+
+    Costs two queries, however many; up to four more where versions are in production,
+    name a baseline, or have a dated privacy assessment.
 
     A value that its field cannot hold, because somebody told “lots” for a number, is
     unknown to the rules. Facts about approvals stay empty until there are approvals.
     """
     approvers = compliance_officers()
-    rows = (
+    rows = list(
         ModelVersion.objects.filter(pk__in=version_ids)
         .annotate(
             experiment_redactions=Subquery(
                 Experiment.objects.filter(
                     source=OuterRef("source"), experiment_id=OuterRef("experiment_id")
                 ).values("redactions")[:1]
-            )
+            ),
+            production_since=Subquery(
+                LifecycleEvent.objects.filter(
+                    version=OuterRef("pk"), to_stage=Stage.PRODUCTION
+                )
+                .order_by("observed_before")
+                .values("observed_before")[:1]
+            ),
         )
         .order_by("pk")
         .values(
@@ -56,14 +67,22 @@ def gather_facts(version_ids: Collection[int], *, today: date) -> dict[int, Mode
             "provenance",
             "redactions",
             "artifacts_fingerprint",
+            "registered_model_id",
             "registered_model__name",
+            "registered_model__aliases",
+            "registered_model__latest_versions",
             "registered_model__redactions",
             "run__lifecycle_stage",
             "run__redactions",
             "experiment_redactions",
+            "production_since",
         )
     )
-    return {row["pk"]: _facts(row, approvers=approvers, today=today) for row in rows}
+    company = company_of(rows)
+    return {
+        row["pk"]: _facts(row, company[row["pk"]], approvers=approvers, today=today)
+        for row in rows
+    }
 
 
 def compliance_officers() -> frozenset[str]:
@@ -76,7 +95,7 @@ def compliance_officers() -> frozenset[str]:
 
 
 def _facts(
-    row: Mapping[str, Any], *, approvers: frozenset[str], today: date
+    row: Mapping[str, Any], company: Company, *, approvers: frozenset[str], today: date
 ) -> ModelFacts:
     values = {name: row[name] for name in _COLUMNS}
     for name in _TUPLES:
@@ -93,6 +112,13 @@ def _facts(
         run_deleted=row["run__lifecycle_stage"] == DELETED,
         owner_is_weak=bool(row["provenance"].get("owner", {}).get("weak")),
         approver_is_member=approver in approvers if approver else None,
+        production_since=row["production_since"],
+        production_versions=company.production_versions,
+        champions=company.champions,
+        traffic_declared=company.traffic_declared,
+        serving_signature=company.serving_signature,
+        baseline_metrics=company.baseline_metrics,
+        purpose_or_data_since=company.purpose_or_data_since,
         redactions=_redactions(
             row["redactions"],
             row["registered_model__redactions"],

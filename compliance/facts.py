@@ -20,6 +20,8 @@ REGULATED_DOMAINS = ("healthcare", "finance", "legal")
 MANDATORY = frozenset(
     {"eu_ai_act", "gdpr", "hipaa", "fda_part11", "sr11_7", "sr26_2", "other"}
 )
+# The aliases that name the version in service.
+PRODUCTION_ALIASES = frozenset({"champion", "production", "prod", "live", "canary"})
 NO_CATEGORY = ("", "none", "n/a", "not_applicable", "not applicable")
 
 
@@ -118,6 +120,17 @@ class ModelFacts:
     schema_validation_status: str | None = None
     dpia_date: str | None = None
     fairness_checked_claim: str | None = None
+    license: str | None = None  # of the base model
+    security_vulnerabilities: float | None = None  # how many a scan found
+    risk_acceptance_ref: str | None = None  # of a format that runs code when loaded
+    explanation_ref: str | None = None
+    transparency_notice: str | None = None
+    legal_clearance_ref: str | None = None
+    article_6_3_grounds: str | None = None
+    public_body: bool | None = None
+    fria_date: str | None = None
+    predetermined_changes_ref: str | None = None
+    decommission_ref: str | None = None
 
     native_stage: str = ""
     aliases: tuple[str, ...] = ()
@@ -134,10 +147,31 @@ class ModelFacts:
     owner_is_weak: bool = False  # told only by a source that proves no accountability
     approver_is_member: bool | None = None  # active, with a role that may decide
 
+    absent_since: datetime | None = None  # the source tells it no longer
+
+    # What only other versions of the model, or other runs, can tell.
+    production_versions: int = 0  # how many of the model are in production
+    champions: int = 0  # how many of those bear an alias of production
+    traffic_declared: bool = False  # each of those declares its share of the traffic
+    serving_signature: Mapping[str, Any] = field(default_factory=dict)  # of another one
+    baseline_metrics: Mapping[str, float] = field(default_factory=dict)
+    purpose_or_data_since: date | None = None  # the same dataset and purpose since then
+
+    # What decisions and model cards tell. Empty until there are any.
     approvals_set_up: bool = False
     approved_at: datetime | None = None  # of a valid approval in VerifyWise
     production_since: datetime | None = None  # when a sync first saw it there
     previous_approved_version: int | None = None
+    approved_types: tuple[str, ...] = ()  # model types of approved earlier versions
+    material_digest: str = ""
+    approved_digest: str = ""  # the material digest that was signed
+    approved_files: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-256
+    override_signed: bool = False  # of a declared risk below the computed one
+    annex_iv_not_applicable: tuple[str, ...] = ()  # signed statements, by item
+    cards_set_up: bool = False
+    card_sections: tuple[str, ...] = ()  # that the card covers
+    card_digest: str = ""  # the record's digest when the card was made
+    record_digest: str = ""
 
     @property
     def is_production(self) -> bool:
@@ -148,6 +182,20 @@ class ModelFacts:
     def is_staged(self) -> bool:
         """In staging or beyond."""
         return self.lifecycle_stage in STAGED
+
+    @property
+    def is_candidate(self) -> bool:
+        """On its way to production, or there."""
+        return self.is_staged or self.deployment_target == "production"
+
+    @property
+    def aims_at_production(self) -> bool | None:
+        """Production is where it is or shall be; None while nobody says where."""
+        if self.is_production:
+            return True
+        if self.deployment_target is None:
+            return None
+        return self.deployment_target == "production"
 
     @property
     def has_personal_data(self) -> bool | None:
@@ -175,6 +223,12 @@ class ModelFacts:
     def has_annex_iii_category(self) -> bool:
         category = self.annex_iii_category or ""
         return category.casefold() not in NO_CATEGORY
+
+    @property
+    def has_no_annex_iii_category(self) -> bool:
+        """Somebody has declared that none applies."""
+        category = self.annex_iii_category or ""
+        return category != "" and not self.has_annex_iii_category
 
     @property
     def affects_people(self) -> bool | None:
@@ -205,3 +259,54 @@ class SourceFacts:
     added_at: datetime
     last_synced_at: datetime | None = None  # the end of the last successful sync
     sync_interval: timedelta | None = None  # None: not scheduled
+    is_encrypted: bool | None = None  # None: the source is no server
+    is_verified: bool = False  # its certificate is
+    is_local: bool = False  # the connection does not leave the machine
+    has_identity: bool = False  # we say who we are
+    can_write: bool | None = None  # None: it cannot be tested without writing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFacts:
+    """One decided step of an approval, by whom."""
+
+    by: str  # a member's address
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionFacts:
+    """What an approval was granted on, or a waiver: to be met, or ended, by a day."""
+
+    name: str
+    due_on: date
+    is_closed: bool = False
+    is_justified: bool = True  # has an owner and a reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """One approval request, for the rules about processes."""
+
+    request_id: int
+    now: datetime
+    requested_at: datetime
+    decided_at: datetime | None = None
+    requester: str = ""
+    owner: str = ""
+    run_user: str = ""
+    version_creator: str = ""
+    steps: tuple[StepFacts, ...] = ()
+    conditions: tuple[ConditionFacts, ...] = ()
+
+
+def day_of(told: str | None) -> date | None:
+    """Read a day, or the day of a time, in ISO 8601; None where it is neither.
+
+    >>> day_of("2026-01-31T10:00:00Z")
+    datetime.date(2026, 1, 31)
+    """
+    try:
+        return date.fromisoformat((told or "").strip()[:10])
+    except ValueError:
+        return None

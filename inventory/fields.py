@@ -248,6 +248,22 @@ _GOVERNANCE = (
     Field("schema_validation_status", "Schema validation", Group.GOVERNANCE),
     Field("dpia_date", "Privacy assessment date", Group.GOVERNANCE),
     Field("fairness_checked_claim", "Fairness check claimed", Group.GOVERNANCE),
+    Field("license", "Licence of the base model", Group.GOVERNANCE),
+    Field(
+        "security_vulnerabilities",
+        "Vulnerabilities found",
+        Group.GOVERNANCE,
+        Kind.NUMBER,
+    ),
+    Field("risk_acceptance_ref", "Acceptance of an unsafe format", Group.GOVERNANCE),
+    Field("explanation_ref", "Method of explanation", Group.GOVERNANCE),
+    Field("transparency_notice", "Transparency notice", Group.GOVERNANCE),
+    Field("legal_clearance_ref", "Legal clearance", Group.GOVERNANCE),
+    Field("article_6_3_grounds", "Article 6(3) grounds", Group.GOVERNANCE),
+    Field("public_body", "Public body or service", Group.GOVERNANCE, Kind.BOOLEAN),
+    Field("fria_date", "Fundamental rights assessment date", Group.GOVERNANCE),
+    Field("predetermined_changes_ref", "Predetermined changes", Group.GOVERNANCE),
+    Field("decommission_ref", "Decommission record", Group.GOVERNANCE),
 )
 
 FIELDS: Mapping[str, Field] = MappingProxyType(

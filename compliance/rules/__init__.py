@@ -1,7 +1,9 @@
 """The rules, by noun. Importing this package registers them all in the rulebook."""
 
 from compliance.rules import (
+    ai_act,
     approval,
+    card,
     environment,
     evaluation,
     fairness,
@@ -15,7 +17,9 @@ from compliance.rules import (
 )
 
 __all__ = (
+    "ai_act",
     "approval",
+    "card",
     "environment",
     "evaluation",
     "fairness",

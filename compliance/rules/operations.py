@@ -35,3 +35,16 @@ def sync_is_fresh(facts: SourceFacts, *, sync_stale_factor: float) -> Outcome:
         f"The last successful sync ended {facts.last_synced_at:%Y-%m-%d %H:%M} UTC, "
         f"more than {sync_stale_factor:g} intervals ago."
     )
+
+
+@rulebook.rule("VW-OPS-003", reads=("absent_since", "decommission_ref"))
+def vanished_version_is_explained(facts: ModelFacts) -> Outcome:
+    """Our copy stays, and so does its evidence."""
+    if facts.absent_since is None:
+        return not_applicable("The version is still told by its source.")
+    if facts.decommission_ref:
+        return PASS
+    return fail(
+        f"The version is no longer told since {facts.absent_since:%Y-%m-%d}, and no "
+        "record explains its decommissioning."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from compliance.engine import (
     PASS,
     Outcome,
+    fail,
     missing,
     not_applicable,
     rulebook,
@@ -13,9 +14,13 @@ from compliance.engine import (
 from compliance.facts import ModelFacts
 from compliance.risk import (
     AI_ACT_READS,
+    EXEMPTIONS,
     OPERATIONAL_READS,
+    TIER_READS,
+    Tier,
     ai_act_reasons,
     operational_reasons,
+    tier,
     undeclared_inputs,
 )
 from inventory.records import AI_ACT_CLASSES, TIERS
@@ -87,3 +92,50 @@ def regulatory_scope_is_declared(facts: ModelFacts) -> Outcome:
     if facts.regulatory_scope:
         return PASS
     return missing(facts, "No regulatory scope is recorded.")
+
+
+@rulebook.rule(
+    "VW-REG-003",
+    reads=tuple(
+        dict.fromkeys(
+            (
+                *TIER_READS,
+                "declared_tier",
+                "declared_ai_act_class",
+                "annex_iii_category",
+                "article_6_3_basis",
+                "override_signed",
+            )
+        )
+    ),
+    thresholds=("financial_impact_high_usd",),
+)
+def declared_risk_is_not_too_low(
+    facts: ModelFacts, *, financial_impact_high_usd: float
+) -> Outcome:
+    """Each axis by itself: the tier by ADR-005, the class by the Annex III category."""
+    computed = tier(facts, financial_impact_high_usd=financial_impact_high_usd)
+    seen = {"computed tier": computed.value}
+    declared = facts.declared_tier
+    too_low, judged = [], False
+    if declared in TIERS and computed is not Tier.UNCLASSIFIED:
+        judged = True
+        if Tier(declared).rank < computed.rank:
+            too_low.append(f"the declared tier is {declared}, computed is {computed}")
+    if facts.declared_ai_act_class and facts.has_annex_iii_category:
+        judged = True
+        is_exempt = facts.article_6_3_basis in EXEMPTIONS
+        if facts.declared_ai_act_class in ("limited", "minimal") and not is_exempt:
+            too_low.append(
+                f"the declared AI Act class is {facts.declared_ai_act_class}, but it is "
+                f"of Annex III category {facts.annex_iii_category}"
+            )
+    if too_low:
+        if facts.override_signed:
+            return Outcome(PASS.verdict, inputs=seen)
+        return fail(f"Declared too low: {'; '.join(too_low)}.", **seen)
+    if judged:
+        return Outcome(PASS.verdict, inputs=seen)
+    if declared is None and facts.declared_ai_act_class is None:
+        return not_applicable("No risk is declared.")
+    return unknown("The declared risk cannot be compared: the computed one is unknown.")

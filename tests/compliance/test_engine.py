@@ -27,6 +27,7 @@ from compliance.exceptions import CatalogueError
 from compliance.facts import ModelFacts, SourceFacts
 from inventory.records import FIELDS, Redaction, Section, Stage
 from tests.compliance.faultless import FAULTLESS, UNTAGGED
+from tests.compliance.rule_cases import CASES
 
 VERSION_RULES = tuple(rule for rule in rulebook if rule.entry.kind.judges_versions)
 
@@ -117,7 +118,13 @@ def test_rules_come_in_the_order_of_the_catalogue():
 
 
 def test_only_rules_that_read_the_clock_depend_on_time():
-    assert [rule.id for rule in rulebook if rule.is_time_dependent] == ["VW-OPS-002"]
+    assert [rule.id for rule in rulebook if rule.is_time_dependent] == [
+        "VW-INV-007",
+        "VW-PRIV-003",
+        "VW-APR-011",
+        "VW-APR-012",
+        "VW-OPS-002",
+    ]
 
 
 # Evaluation
@@ -151,7 +158,7 @@ def test_a_result_shows_the_inputs_and_the_thresholds():
             "annex_iii_category": "5b",
             "affected_groups": ["applicants"],
             "profiles_natural_persons": True,
-            "decision_automation": "human_in_loop",
+            "decision_automation": "solely_automated",
             "demographic_parity_diff_sex": 0.14,
         },
         "thresholds": {"demographic_parity_max": 0.12},
@@ -216,7 +223,10 @@ VALUES: dict[str, tuple[object, ...]] = {
 
 
 def variants(number: int) -> Iterator[Watched]:
-    """Yield facts put together at random, by a fixed seed."""
+    """Yield every fault of the faultless model, then facts at random, by a fixed seed."""
+    whole = {item.name: getattr(FAULTLESS, item.name) for item in fields(ModelFacts)}
+    for fault, _ in CASES:
+        yield Watched(**whole | fault)
     dice = random.Random(7)
     names = [item.name for item in fields(ModelFacts)]
     for _ in range(number):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
 
 import pytest
 from django.test.utils import CaptureQueriesContext
 
+import compliance.rules  # noqa: F401 - registers the rules
 from accounts.models import User
+from compliance.company import Company
+from compliance.engine import rulebook
 from compliance.evidence import compliance_officers, gather_facts
 from compliance.facts import ModelFacts
 from inventory.models import Experiment, ModelVersion
-from inventory.records import GOVERNANCE_FIELDS, Redaction, Stage
+from inventory.records import FIELDS, GOVERNANCE_FIELDS, Group, Redaction, Stage
+from mlflow_sync.normalize.vocabulary import default_vocabulary
+
+OBSERVED_GROUPS = (Group.LIFECYCLE, Group.TRAINING, Group.ARTIFACTS)
 
 DAY = date(2026, 1, 10)
 SECRET = {"place": "run tag", "key": "aws", "kind": "AWS access key", "is_secret": True}
@@ -160,10 +167,52 @@ def test_only_an_active_compliance_officer_is_an_approver(
 
 
 @pytest.mark.parametrize("number", [1, 12])
-def test_facts_cost_two_queries_however_many_versions(
-    make_version, number, django_assert_num_queries
+@pytest.mark.parametrize(
+    ("told", "queries"),
+    [
+        ({"lifecycle_stage": Stage.NONE.value}, 2),
+        ({}, 3),
+        ({"governance": {"baseline_ref": "1", "dpia_date": "2025-12-01"}}, 5),
+    ],
+)
+def test_facts_cost_so_many_queries_however_many_versions(
+    make_version, number, told, queries, django_assert_num_queries
 ):
-    ids = [make_version(count).pk for count in range(1, number + 1)]
-    with django_assert_num_queries(2) as captured:
+    ids = [make_version(count, **told).pk for count in range(2, number + 2)]
+    with django_assert_num_queries(queries) as captured:
         assert len(gather_facts(ids, today=DAY)) == number
     assert isinstance(captured, CaptureQueriesContext)
+
+
+# No fact without somebody who can tell it
+
+# What decisions and model cards will tell, once there are any.
+LATER = {
+    "approvals_set_up", "approved_at", "previous_approved_version", "approved_types",
+    "material_digest", "approved_digest", "approved_files", "override_signed",
+    "annex_iv_not_applicable", "cards_set_up", "card_sections", "card_digest",
+    "record_digest",
+}  # fmt: skip
+
+
+def test_every_fact_is_a_field_a_column_or_worked_out_of_rows():
+    """What only rows together tell is shown above, and in test_company."""
+    columns = {column.name for column in ModelVersion._meta.concrete_fields}
+    worked_out = {
+        "today", "model_name", "artifacts_read", "run_deleted", "owner_is_weak",
+        "approver_is_member", "production_since",
+    } | {item.name for item in fields(Company)}  # fmt: skip
+    told_by_nobody = {item.name for item in fields(ModelFacts)} - (
+        set(FIELDS) | columns | worked_out
+    )
+    assert told_by_nobody == LATER
+
+
+def test_every_stated_fact_can_be_told_by_a_tag():
+    """A field that rules read answers to its own name, or is read off the registry."""
+    read = {name for rule in rulebook for name in rule.reads} & set(FIELDS)
+    observed = {item.name for item in FIELDS.values() if item.group in OBSERVED_GROUPS}
+    vocabulary = default_vocabulary()
+    for name in read - observed - {"model_name", "description", "deployment_status"}:
+        claims = vocabulary.registry_tags.of(name)
+        assert name in {claim.field for claim in claims}, name

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from compliance.engine import rulebook
+from compliance.catalogue import catalogue
 from compliance.rule_docs import PAGE, rules_page
 
 
@@ -10,8 +10,7 @@ def test_the_page_of_rules_is_fresh():
     )
 
 
-def test_the_page_names_every_rule_that_exists_and_no_other():
+def test_the_page_names_every_rule_of_the_catalogue():
     page = rules_page()
-    for rule in rulebook:
-        assert rule.id in page
-    assert "VW-CARD-001" not in page
+    for rule_id in catalogue().rules:
+        assert f"## {rule_id}\n" in page
