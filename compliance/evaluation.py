@@ -105,11 +105,11 @@ def version_rules() -> tuple[Rule, ...]:
 
 def evaluate_sources(
     organization: Organization,
-    freshness: Iterable[SourceFacts],
+    sources: Iterable[SourceFacts],
     *,
     at: datetime | None = None,
 ) -> Report:
-    """Judge how fresh the sources are; who synchronizes them hands the facts in.
+    """Judge the sources; who synchronizes them hands the facts in.
 
     A source that is not handed in is read no longer: its gaps close.
     """
@@ -120,7 +120,7 @@ def evaluate_sources(
         if rule.entry.kind is Kind.TRACKING_SERVER
     ]
     results = {
-        facts.source_id: evaluate(facts, rules, parameters()) for facts in freshness
+        facts.source_id: evaluate(facts, rules, parameters()) for facts in sources
     }
     report = Report()
     with acting_for(organization):

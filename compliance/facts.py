@@ -248,9 +248,9 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
-    """How fresh our knowledge of one source is.
+    """How fresh our knowledge of one source is, and how safely it is read.
 
-    The sync belongs to another part of the program, so its freshness is handed in.
+    The sync belongs to another part of the program, so these facts are handed in.
     """
 
     source_id: int

@@ -62,14 +62,17 @@ def _tell_the_planner() -> None:
 
 
 def judge(organization: Organization, *, only_due: bool = False) -> Report:
-    """Judge the versions, all or those that changed, and how fresh the sources are."""
+    """Judge the versions, all or those that changed, and the sources."""
     report = evaluate_organization(organization, only_due=only_due)
-    report.add(evaluate_sources(organization, freshness(organization)))
+    report.add(evaluate_sources(organization, source_facts(organization)))
     return report
 
 
-def freshness(organization: Organization) -> list[SourceFacts]:
-    """Return when each source was last synced, and how often that should happen."""
+def source_facts(organization: Organization) -> list[SourceFacts]:
+    """Return when each source was last synced, how often that should be, and how safely.
+
+    Whether its user may write in MLflow stays open: we send nothing that would tell.
+    """
     read = Q(
         sync_runs__status__in=SyncRun.READ,
         sync_runs__reach=SyncRun.Reach.REGISTRY,
@@ -89,6 +92,10 @@ def freshness(organization: Organization) -> list[SourceFacts]:
                 added_at=server.source.created_at,
                 last_synced_at=server.last_synced_at,
                 sync_interval=interval if server.is_enabled else None,
+                is_encrypted=server.is_encrypted,
+                is_verified=server.is_encrypted and server.verify_tls,
+                is_local=server.is_local,
+                has_identity=server.has_identity,
             )
             for server in rows
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from accounts.walls import (
     TenantModel,
 )
 from inventory.models import Source
-from mlflow_sync.exceptions import BadPattern
+from mlflow_sync.exceptions import BadPattern, UndecryptableSecret
 from mlflow_sync.fields import SecretTextField
 from mlflow_sync.scope import Scope, read_patterns, read_tags
 
@@ -184,6 +185,34 @@ class TrackingServer(TenantModel):
     def is_paused(self) -> bool:
         """Tell whether it failed so often that nothing asks it by itself for a while."""
         return self.paused_until is not None and self.paused_until > now()
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.url.startswith("https:")
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether the connection does not leave the machine."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    @property
+    def has_identity(self) -> bool:
+        """Tell whether we say who we are, be it in a header of the customer's own.
+
+        Costs a query where no method of authentication is set. Credentials that no key
+        opens are credentials.
+        """
+        if self.auth_method != TrackingServer.AuthMethod.NONE:
+            return True
+        try:
+            secret = TrackingServerSecret.objects.filter(server=self).first()
+        except UndecryptableSecret:
+            return True
+        return secret is not None and bool(secret.header_values())
 
     @property
     def scope(self) -> Scope:

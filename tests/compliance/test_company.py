@@ -14,6 +14,7 @@ from mlflow_sync.normalize.vocabulary import default_vocabulary
 from tests.compliance.conftest import change
 
 DAY = date(2026, 1, 10)
+GONE = datetime(2026, 1, 9, tzinfo=UTC)
 INPUTS = {"inputs": [{"name": "income", "type": "double"}], "outputs": []}
 
 
@@ -49,7 +50,7 @@ def test_a_split_of_the_traffic_is_declared_by_all_or_it_is_not(make_version):
 
 def test_an_absent_version_is_no_company(make_version):
     first, gone = make_version(1), make_version(2)
-    change(gone, at=datetime(2026, 1, 9, tzinfo=UTC), absent_since=DAY)
+    change(gone, at=GONE, absent_since=GONE)
     assert facts_of(first).production_versions == 1
     assert facts_of(gone).absent_since is not None
 

@@ -39,6 +39,42 @@ def server(in_acme: tenancy.Acting) -> TrackingServer:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "is_encrypted", "is_local"),
+    [
+        ("https://mlflow.example.org/ml", True, False),
+        ("http://mlflow.example.org", False, False),
+        ("http://localhost:5000", False, True),
+        ("http://127.0.0.9:5000", False, True),
+        ("http://[::1]:5000", False, True),
+        ("http://10.0.0.1", False, False),
+    ],
+)
+def test_a_server_tells_how_safely_it_is_reached(
+    in_acme: tenancy.Acting, url: str, is_encrypted: bool, is_local: bool
+) -> None:
+    server = TrackingServer(url=url)
+    assert (server.is_encrypted, server.is_local) == (is_encrypted, is_local)
+
+
+def test_a_header_of_the_customers_own_is_an_identity(server: TrackingServer) -> None:
+    assert server.has_identity
+    server.auth_method = TrackingServer.AuthMethod.NONE
+    assert server.has_identity
+    secret = TrackingServerSecret.objects.get(server=server)
+    secret.headers = ""
+    secret.save()
+    assert not server.has_identity
+
+
+def test_credentials_that_no_key_opens_are_an_identity(server: TrackingServer) -> None:
+    server.auth_method = TrackingServer.AuthMethod.NONE
+    table = TrackingServerSecret._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET headers = 'gAAAAAB'")  # noqa: S608
+    assert server.has_identity
+
+
 def test_a_saved_server_keeps_its_credentials_apart(server: TrackingServer) -> None:
     assert server.url == "https://mlflow.example.org/ml"
     secret = TrackingServerSecret.objects.get(server=server)

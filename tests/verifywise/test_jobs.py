@@ -23,7 +23,7 @@ from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import save_server
 from tests.servers import MlflowServer, free_port
-from verifywise import jobs
+from verifywise import jobs, pipeline
 from verifywise.schedules import ensure_standing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -240,3 +240,17 @@ def test_a_prefetched_job_cannot_be_handed_out_twice() -> None:
     queue = settings.Q_CLUSTER
     waiting = math.ceil((queue["queue_limit"] + 1) / queue["workers"])
     assert queue["retry"] > queue["timeout"] * (1 + waiting)
+
+
+def test_the_facts_of_a_source_tell_how_it_is_read(acme: Organization) -> None:
+    add_server(acme, "http://mlflow.example.org")
+    (facts,) = pipeline.source_facts(acme)
+    assert facts.name == "Production"
+    assert facts.last_synced_at is None
+    assert facts.sync_interval == timedelta(hours=1)
+    assert (facts.is_encrypted, facts.is_verified, facts.is_local) == (
+        False,
+        False,
+        False,
+    )
+    assert (facts.has_identity, facts.can_write) == (False, None)
