@@ -11,6 +11,7 @@ from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewS
 from compliance.api import GapViewSet, RuleViewSet
 from inventory.api import (
     ChangeHistoryViewSet,
+    CoverageViewSet,
     SourceViewSet,
     UnregisteredModelViewSet,
 )
@@ -24,6 +25,7 @@ ROUTES = (
     ("model-inventory-change-history", ChangeHistoryViewSet),
     ("gaps", GapViewSet),
     ("rules", RuleViewSet),
+    ("coverage", CoverageViewSet),
     ("unregistered-models", UnregisteredModelViewSet),
     ("sources", SourceViewSet),
     ("tracking-servers", TrackingServerViewSet),

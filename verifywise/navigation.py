@@ -104,6 +104,11 @@ UNFOLD: dict[str, Any] = {
                     _item("Versions", "layers", "inventory_modelversion_changelist"),
                     _item("Gaps", "rule", "compliance_gap_changelist"),
                     _item(
+                        "Coverage",
+                        "background_grid_small",
+                        "inventory_modelversion_coverage",
+                    ),
+                    _item(
                         "Unregistered models",
                         "help_center",
                         "inventory_unregisteredmodel_changelist",

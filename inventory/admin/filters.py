@@ -8,13 +8,14 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from accounts.filters import ChoiceFilter
+from inventory.coverage import known
 from inventory.models import (
     ModelVersion,
     RegisteredModel,
     RegisteredModelQuerySet,
     Source,
 )
-from inventory.records import CANONICAL_FIELDS, Stage
+from inventory.records import CANONICAL_FIELDS, FIELDS, Stage
 
 OWNERS_OFFERED = 200
 NOBODY = "(nobody)"
@@ -119,6 +120,21 @@ class CompletenessFilter(ChoiceFilter):
             "few": (0, whole // 2 - 1),
         }[choice]
         return having(rows, Q(known_fields__range=(least, most)))
+
+
+class LackingFilter(ChoiceFilter):
+    """Versions of which one field is unknown, to which the coverage leads."""
+
+    title = "lacking"
+    parameter_name = "lacking"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the chosen field alone: the coverage is the place to choose another."""
+        field = FIELDS.get(request.GET.get(self.parameter_name, ""))
+        return [(field.name, field.label)] if field else []
+
+    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        return rows.exclude(known(choice))
 
 
 def unread(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -19,6 +19,7 @@ from accounts.pages import Crumb, HistoryPage, RecordPage
 from inventory import markup as parts
 from inventory import record_page
 from inventory.admin import filters, search
+from inventory.admin.coverage import CoveragePages
 from inventory.admin.models import HEAVY, RegisteredModelAdmin
 from inventory.histories import timeline
 from inventory.manifest import changed_files
@@ -36,7 +37,9 @@ class Act:
     explanation: str
 
 
-class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
+class ModelVersionAdmin(
+    CoveragePages, HistoryPage[ModelVersion], RecordPage[ModelVersion]
+):
     """Versions and their records. `compliance.admin` adds what is judged of them."""
 
     record_template = "inventory/version.html"
@@ -55,6 +58,7 @@ class ModelVersionAdmin(HistoryPage[ModelVersion], RecordPage[ModelVersion]):
         filters.OwnerFilter,
         filters.SourceFilter,
         filters.CompletenessFilter,
+        filters.LackingFilter,
         filters.PresenceFilter,
     )
     list_select_related = ("registered_model", "source")

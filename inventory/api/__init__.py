@@ -4,6 +4,7 @@
 them: their gaps, and as of when each section was read.
 """
 
+from inventory.api.coverage import CoverageViewSet
 from inventory.api.models import (
     RegisteredModelFilter,
     RegisteredModelSerializer,
@@ -23,6 +24,7 @@ from inventory.api.versions import (
 __all__ = (
     "DOCUMENTS",
     "ChangeHistoryViewSet",
+    "CoverageViewSet",
     "RegisteredModelFilter",
     "RegisteredModelSerializer",
     "RegisteredModelViewSet",

@@ -48,7 +48,11 @@ ROWS: dict[type[Model], Callable[[], Model]] = {
     TrackingServer: lambda: rows.a_server(rows.a_source()),
     UnregisteredModel: lambda: rows.an_unregistered_model(rows.a_source()),
 }
-OF_NOBODY = {"me": "is about the caller", "rules": "are the same for everybody"}
+OF_NOBODY = {
+    "me": "is about the caller",
+    "rules": "are the same for everybody",
+    "coverage": "counts rows, of which test_coverage shows that they are one's own",
+}
 CONSOLE = sorted(admin.site._registry, key=lambda model: model._meta.label)
 API = [
     (prefix, viewset.queryset.model, viewset.lookup_field)

@@ -138,6 +138,7 @@ def cost(caller: Caller, path: str, **parameters: Any) -> int:
         ("modelInventory/", 5),
         ("gaps/", 2),
         ("rules/", 0),
+        ("coverage/", 2),
         ("sources/", 2),
         ("tracking-servers/", 2),
         ("sync-runs/", 2),
