@@ -17,6 +17,7 @@ from inventory.models import Experiment, LifecycleEvent, ModelVersion
 from inventory.records import FIELDS, GOVERNANCE_FIELDS, Kind, Redaction, Stage
 
 DELETED = "deleted"
+LONGEST_SAID = 100  # characters of a value that a dispute shows
 _JOINED = {"redactions"}  # of the version, and of what it came from
 _COLUMNS = tuple(
     column.name
@@ -65,6 +66,7 @@ def gather_facts(version_ids: Collection[int], *, today: date) -> dict[int, Mode
             *_COLUMNS,
             "governance",
             "provenance",
+            "others",
             "redactions",
             "artifacts_fingerprint",
             "registered_model_id",
@@ -111,6 +113,7 @@ def _facts(
         artifacts_read=bool(row["artifacts_fingerprint"]),
         run_deleted=row["run__lifecycle_stage"] == DELETED,
         owner_is_weak=bool(row["provenance"].get("owner", {}).get("weak")),
+        disputes=_disputes(row, values),
         approver_is_member=approver in approvers if approver else None,
         production_since=row["production_since"],
         production_versions=company.production_versions,
@@ -126,6 +129,29 @@ def _facts(
             row["experiment_redactions"],
         ),
     )
+
+
+def _disputes(
+    row: Mapping[str, Any], values: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    """Return what sources say otherwise than the one believed, where all prove something."""
+    disputes = {}
+    for name, others in row["others"].items():
+        told = row["provenance"].get(name, {})
+        said = [(values.get(name), told), *others]
+        strong = [(value, source) for value, source in said if not source.get("weak")]
+        if name in FIELDS and len(strong) > 1:
+            disputes[name] = tuple(_said(value, source) for value, source in strong)
+    return disputes
+
+
+def _said(value: Any, told: Mapping[str, Any]) -> str:
+    value = told.get("raw") if value is None else value
+    shown = (
+        ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    )
+    where = f"{told.get('source', '')} {told.get('key', '')}".strip()
+    return f"{shown[:LONGEST_SAID]} ({where})"
 
 
 def _redactions(*told: list[dict[str, Any]] | None) -> tuple[Redaction, ...]:

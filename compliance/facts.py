@@ -141,6 +141,10 @@ class ModelFacts:
     incomplete: Mapping[str, str] = field(default_factory=dict)  # section -> reason
     redactions: tuple[Redaction, ...] = ()  # of the version, its model and its run
 
+    disputes: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # field -> what each source says, the one believed first
+
     run_found: bool = False
     artifacts_read: bool = False  # were listed at least once
     run_deleted: bool = False

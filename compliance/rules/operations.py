@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compliance.engine import PASS, Outcome, fail, not_applicable, rulebook, unknown
 from compliance.facts import ModelFacts, SourceFacts
+from inventory.records import FIELDS
 
 
 @rulebook.rule("VW-OPS-001", reads=("incomplete",))
@@ -48,3 +49,15 @@ def vanished_version_is_explained(facts: ModelFacts) -> Outcome:
         f"The version is no longer told since {facts.absent_since:%Y-%m-%d}, and no "
         "record explains its decommissioning."
     )
+
+
+@rulebook.rule("VW-OPS-004", reads=("disputes",))
+def sources_agree(facts: ModelFacts) -> Outcome:
+    """The record keeps the value that is believed, and shows the others beside it."""
+    if not facts.disputes:
+        return PASS
+    told = [
+        f"{FIELDS[name].label.lower()}: {' against '.join(values)}"
+        for name, values in facts.disputes.items()
+    ]
+    return fail(f"Sources disagree on {'; '.join(told)}.", **facts.disputes)

@@ -638,6 +638,10 @@ CASES: list[tuple[dict[str, Any], dict[str, Verdict]]] = [
     ({"card_sections": ()}, moved(fails="CARD-001", not_applicable="CARD-002")),
     ({"card_sections": ("performance", "data")}, moved(fails="CARD-001")),
     ({"card_digest": "r0"}, moved(fails="CARD-002")),
+    (
+        {"disputes": {"owner": ("olga (version tag owner)", "max (model tag owner)")}},
+        moved(fails="OPS-004"),
+    ),
     # Unread sections
     (
         {"owner": "", "incomplete": UNREAD},
@@ -763,6 +767,10 @@ NEVER = {
     "VW-OPS-001": {
         Verdict.UNKNOWN: "What could not be read is known.",
         Verdict.NOT_APPLICABLE: "Every version is read.",
+    },
+    "VW-OPS-004": {
+        Verdict.UNKNOWN: "What sources said is known.",
+        Verdict.NOT_APPLICABLE: "Every version is told of.",
     },
     "VW-OPS-003": {Verdict.UNKNOWN: "Whether a version is listed is known."},
 }

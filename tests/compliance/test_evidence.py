@@ -184,6 +184,37 @@ def test_facts_cost_so_many_queries_however_many_versions(
     assert isinstance(captured, CaptureQueriesContext)
 
 
+# Sources that disagree
+
+
+def test_a_dispute_shows_what_each_source_says(make_version):
+    version_tag = {"source": "version tag", "key": "owner"}
+    model_tag = {"source": "model tag", "key": "model_owner"}
+    weak = {"source": "run info", "key": "user_id", "weak": True}
+    version = make_version(
+        owner="olga",
+        regulatory_scope=["gdpr", "hipaa"],
+        governance={"domain": "finance"},
+        provenance={
+            "owner": version_tag,
+            "domain": version_tag,
+            "regulatory_scope": version_tag,
+        },
+        others={
+            "owner": [["max", model_tag], ["root", weak]],
+            "regulatory_scope": [[None, model_tag | {"raw": "everything"}]],
+            "domain": [["retail", weak]],
+        },
+    )
+    assert facts_of(version).disputes == {
+        "owner": ("olga (version tag owner)", "max (model tag model_owner)"),
+        "regulatory_scope": (
+            "gdpr, hipaa (version tag owner)",
+            "everything (model tag model_owner)",
+        ),
+    }
+
+
 # No fact without somebody who can tell it
 
 # What decisions and model cards will tell, once there are any.
@@ -200,7 +231,7 @@ def test_every_fact_is_a_field_a_column_or_worked_out_of_rows():
     columns = {column.name for column in ModelVersion._meta.concrete_fields}
     worked_out = {
         "today", "model_name", "artifacts_read", "run_deleted", "owner_is_weak",
-        "approver_is_member", "production_since",
+        "approver_is_member", "production_since", "disputes",
     } | {item.name for item in fields(Company)}  # fmt: skip
     told_by_nobody = {item.name for item in fields(ModelFacts)} - (
         set(FIELDS) | columns | worked_out

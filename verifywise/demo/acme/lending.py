@@ -117,7 +117,12 @@ MORTGAGE_DEFAULT = Model(
             trained=30,
             by="nina",
             estimator=Estimator.BOOSTING,
-            tags={"privacy_assessment_status": "completed"},
+            tags={
+                "privacy_assessment_status": "completed",
+                "data_sensitivity": "internal",
+            },
+            planted="The version calls its data internal, and its model says personal.",
+            gaps=("VW-OPS-004",),
             empty=("compliance_approver", "security_assessment_version"),
         ),
     ),
