@@ -34,6 +34,7 @@ from mlflow_sync.files.hashing import Hashing
 from mlflow_sync.files.listing import FileReader
 from mlflow_sync.files.sandbox import Sandbox
 from mlflow_sync.fingerprints import normalizer_fingerprint
+from mlflow_sync.mapping.own import own_vocabulary
 from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize.records import normalize_experiment
 from mlflow_sync.normalize.text import clean_text
@@ -188,7 +189,10 @@ class Sync:
             connection = slices.identify(run)
             self.sieve = Sieve.of(server)
             before = SyncRun.objects.whole().filter(server=server).first()
-            run.read_with = normalizer_fingerprint(self.vocabulary)
+            self.vocabulary = own_vocabulary()
+            if not self.is_continued:
+                # Of words that changed in between, the next sync has to know.
+                run.read_with = normalizer_fingerprint(self.vocabulary)
             # Other code, or other words, make other records of the same runs.
             read_all = run.is_full or not before or before.read_with != run.read_with
             if before:

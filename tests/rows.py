@@ -19,7 +19,7 @@ from inventory.models import (
     Source,
     UnregisteredModel,
 )
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SyncRun, TrackingServer, VocabularyEntry
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -151,3 +151,9 @@ def a_sync(server: TrackingServer, **fields: Any) -> SyncRun:
         "finished_at": days(3) + timedelta(seconds=9),
     }
     return SyncRun.objects.create(server=server, **(told | fields))
+
+
+def a_word(told: str = "steward", field: str = "owner") -> VocabularyEntry:
+    return VocabularyEntry.objects.create(
+        kind=VocabularyEntry.Kind.KEY, field=field, told=told, folded=told
+    )

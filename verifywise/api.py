@@ -15,7 +15,11 @@ from inventory.api import (
     SourceViewSet,
     UnregisteredModelViewSet,
 )
-from mlflow_sync.api import SyncRunViewSet, TrackingServerViewSet
+from mlflow_sync.api import (
+    SyncRunViewSet,
+    TrackingServerViewSet,
+    VocabularyEntryViewSet,
+)
 from verifywise import openapi  # noqa: F401 - tells the schema how one signs in
 from verifywise.model_inventory import RegisteredModelViewSet, VersionViewSet
 
@@ -30,6 +34,7 @@ ROUTES = (
     ("sources", SourceViewSet),
     ("tracking-servers", TrackingServerViewSet),
     ("sync-runs", SyncRunViewSet),
+    ("vocabulary-entries", VocabularyEntryViewSet),
     ("me", MeViewSet),
     ("members", MemberViewSet),
     ("tokens", TokenViewSet),

@@ -125,6 +125,9 @@ UNFOLD: dict[str, Any] = {
                         "mlflow_sync_trackingserver_changelist",
                     ),
                     _item("Sync runs", "sync", "mlflow_sync_syncrun_changelist"),
+                    _item(
+                        "Words", "translate", "mlflow_sync_vocabularyentry_changelist"
+                    ),
                 ],
             },
             {

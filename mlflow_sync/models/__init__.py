@@ -15,6 +15,7 @@ from mlflow_sync.models.servers import (
     TrackingServer,
     TrackingServerSecret,
 )
+from mlflow_sync.models.vocabulary import VocabularyEntry
 from mlflow_sync.models.webhooks import (
     GRACE,
     WebhookDelivery,
@@ -33,6 +34,7 @@ __all__ = (
     "SyncRunQuerySet",
     "TrackingServer",
     "TrackingServerSecret",
+    "VocabularyEntry",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookSecret",

@@ -95,9 +95,15 @@ class Vocabulary:
 
 
 @cache
+def table() -> Mapping[str, Any]:
+    """Return vocabulary.yaml. The first call reads the file."""
+    return MappingProxyType(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
+
+
+@cache
 def default_vocabulary() -> Vocabulary:
-    """Return the project's own vocabulary. The first call reads a file."""
-    return vocabulary_from(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
+    """Return the project's own vocabulary."""
+    return vocabulary_from(table())
 
 
 def vocabulary_from(data: Mapping[str, Any]) -> Vocabulary:
@@ -159,7 +165,7 @@ def vocabulary_from(data: Mapping[str, Any]) -> Vocabulary:
             "|".join(fnmatch.translate(fold(p)) for p in data["fairness_patterns"])
         ),
         fingerprint=hashlib.sha256(
-            json.dumps(data, sort_keys=True).encode()
+            json.dumps(dict(data), sort_keys=True).encode()
         ).hexdigest(),
     )
 

@@ -24,7 +24,7 @@ from inventory.models import (
     Source,
     UnregisteredModel,
 )
-from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.models import SyncRun, TrackingServer, VocabularyEntry
 from tests import rows
 from tests.conftest import signed_in
 from verifywise.api import ROUTES
@@ -46,6 +46,7 @@ ROWS: dict[type[Model], Callable[[], Model]] = {
     Source: rows.a_source,
     SyncRun: a_run,
     TrackingServer: lambda: rows.a_server(rows.a_source()),
+    VocabularyEntry: rows.a_word,
     UnregisteredModel: lambda: rows.an_unregistered_model(rows.a_source()),
 }
 OF_NOBODY = {
