@@ -81,10 +81,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A threshold of a rule; `value` is what applies unless an organization differs."""
+    """A threshold of a rule; `value` is what applies unless an organization differs.
+
+    It makes sense from `min` to `max`, which both are allowed.
+    """
 
     name: str
     value: float
+    min: float
+    max: float
     unit: str
     compare: str  # at_most, at_least, strictly_less, strictly_greater, equal
     origin: str
@@ -128,6 +133,11 @@ def control_map() -> Mapping[str, Any]:
 def evidenced_by(field_name: str) -> tuple[str, ...]:
     """Return the ids of the controls that a canonical field is direct evidence for."""
     return tuple(control_map()["fields"][field_name].get("d", ()))
+
+
+def is_always_on(entry: Entry) -> bool:
+    """Tell whether a rule judges whatever the packs: missing fields, and redactions."""
+    return entry.kind is Kind.MISSING_FIELD or entry.id in catalogue().always_on
 
 
 def parameters(own: Mapping[str, object] = MappingProxyType({})) -> Mapping[str, float]:

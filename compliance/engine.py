@@ -8,13 +8,14 @@ which thresholds it is given; the tests hold it to that. Everything else about i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
-from compliance.catalogue import Entry, Kind, catalogue
+from compliance.catalogue import Entry, Kind, catalogue, is_always_on
 from compliance.exceptions import CatalogueError
 from compliance.facts import ModelFacts, RequestFacts, SourceFacts
 from inventory.records import Section, is_known
@@ -25,6 +26,9 @@ CLOCKS = frozenset({"today", "now"})
 # Moves with every sync: a result that showed it would be another one each time, and the
 # sync runs tell it anyway.
 MOVING = CLOCKS | {"last_synced_at"}
+
+
+NO_SWITCHES: Mapping[str, bool] = MappingProxyType({})
 
 
 class Verdict(StrEnum):
@@ -267,18 +271,19 @@ class Rulebook:
             )
         self._rules[rule.id] = rule
 
-    def switched_on(self, packs: tuple[str, ...]) -> tuple[Rule, ...]:
+    def switched_on(
+        self, packs: Collection[str], individually: Mapping[str, bool] = NO_SWITCHES
+    ) -> tuple[Rule, ...]:
         """Return the rules of these packs, and those that are on whatever the packs.
 
-        Missing fields and redactions are gaps in any case.
+        `individually` switches a rule on or off by its id, whatever its packs say.
         """
-        always_on = catalogue().always_on
+        chosen = set(packs)
         return tuple(
             rule
             for rule in self
-            if rule.entry.kind is Kind.MISSING_FIELD
-            or rule.id in always_on
-            or not set(packs).isdisjoint(rule.entry.packs)
+            if is_always_on(rule.entry)
+            or individually.get(rule.id, not chosen.isdisjoint(rule.entry.packs))
         )
 
     def get(self, rule_id: str) -> Rule | None:

@@ -1,6 +1,8 @@
-"""What can go wrong with rules and their thresholds. The messages are for people."""
+"""What can go wrong with rules, thresholds and policies. The messages are for people."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class CatalogueError(Exception):
@@ -9,3 +11,19 @@ class CatalogueError(Exception):
 
 class ParameterError(Exception):
     """A threshold is unknown, or is not a number."""
+
+
+class PolicyError(Exception):
+    """A policy says what it cannot say: `faults` maps each place to a sentence.
+
+    A place is `packs`, `rules.VW-INV-001` or `parameters.stale_staging_days`; that of a
+    file which is no policy at all is empty.
+    """
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__(" ".join(faults.values()))
+        self.faults = faults
+
+
+class PolicyConflict(Exception):
+    """Somebody else was faster: nothing was changed. The message is for people."""

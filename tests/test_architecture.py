@@ -27,6 +27,8 @@ PURE = (
     "mlflow_sync/scope.py",
     "compliance/facts.py",
     "compliance/engine.py",
+    "compliance/policy.py",
+    "compliance/policy_files.py",
     "compliance/remedies.py",
     *sorted(
         str(path.relative_to(ROOT))
