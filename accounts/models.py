@@ -78,6 +78,11 @@ class Organization(models.Model):
     name = models.CharField(max_length=200, unique=True)
     slug = models.SlugField(max_length=50, unique=True, validators=[validate_slug])
     is_demo = models.BooleanField(default=False, editable=False)
+    four_eyes = models.BooleanField(
+        default=True,
+        editable=False,
+        help_text="Whether it takes two people to publish a policy.",
+    )
 
     created_at = models.DateTimeField(default=now, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)

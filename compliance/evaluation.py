@@ -1,15 +1,16 @@
 """Judging all versions of an organization, and its sources, chunk by chunk.
 
-A version is due when its row has changed since it was judged, so that a job which was
-stopped anywhere goes on by simply asking again.
+A version is due when its row has changed since it was judged, or when another policy
+is in force, so that a job which was stopped anywhere goes on by simply asking again.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db.models import F, Q, QuerySet
 from django.utils.timezone import now
@@ -17,16 +18,16 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.models import Organization
 from accounts.tenancy import acting_for
-from compliance.catalogue import Kind, parameters
-from compliance.engine import Rule, evaluate, rulebook
+from compliance.catalogue import Kind
+from compliance.engine import Rule, evaluate
 from compliance.evidence import gather_facts
 from compliance.facts import SourceFacts
 from compliance.gaps import Judgement, Reconciliation, reconcile
-from compliance.models import Evaluation, GapEvent
+from compliance.models import Evaluation, GapEvent, Policy
+from compliance.policies import InForce, in_force
 from inventory.models import ModelVersion
 
 CHUNK = 500
-PACKS = ("starter",)
 
 
 @dataclass(slots=True)
@@ -48,6 +49,32 @@ class Report:
         self.last_id = other.last_id
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What versions or sources are judged by, and the policy that says so."""
+
+    policy: int
+    rules: tuple[Rule, ...]
+    thresholds: Mapping[str, float]
+
+    @classmethod
+    def of_versions(cls, policy: InForce) -> Measure:
+        return cls._of(policy, lambda kind: kind.judges_versions)
+
+    @classmethod
+    def of_sources(cls, policy: InForce) -> Measure:
+        return cls._of(policy, lambda kind: kind is Kind.TRACKING_SERVER)
+
+    @classmethod
+    def _of(cls, policy: InForce, judges: Callable[[Kind], bool]) -> Measure:
+        rules = policy.content.rules_on()
+        return cls(
+            policy=policy.number,
+            rules=tuple(rule for rule in rules if judges(rule.entry.kind)),
+            thresholds=policy.content.thresholds,
+        )
+
+
 REPORTED = (
     "evaluated", "changed", "opened", "reopened", "refreshed", "closed", "undecided"
 )  # fmt: skip
@@ -60,7 +87,7 @@ def evaluate_organization(
     version_ids: Collection[int] | None = None,
     at: datetime | None = None,
 ) -> Report:
-    """Judge the present versions: all, those whose rows have changed, or those named.
+    """Judge the present versions: all, those that are due, or those named.
 
     Time and members can change an outcome as well: judge all once a day. Each chunk
     of 500 is one transaction; without a change it costs five queries and no write.
@@ -83,24 +110,45 @@ def chunks(
 ) -> Iterator[Report]:
     """Judge as `evaluate_organization`, one chunk an iteration, from `after` on.
 
-    A job that has to stop keeps `last_id` of the last report, and goes on from it.
+    A job that has to stop keeps `last_id` of the last report, and goes on from it. A
+    policy that is published meanwhile applies from the next chunk on.
     """
     at = at or now()
-    rules = version_rules()
+    measure: Measure | None = None
     report = Report(evaluated=CHUNK, last_id=after)
     while report.evaluated == CHUNK:
         with acting_for(organization):
             due = _due(only_due, version_ids).filter(pk__gt=report.last_id)
-            report = _evaluate_chunk(due, rules, at=at, after=report.last_id)
-        if report.evaluated:
-            yield report
+            rows = [
+                _Row(*row) for row in due.order_by("pk").values_list(*COLUMNS)[:CHUNK]
+            ]
+            if not rows:
+                return
+            if measure is None or measure.policy != rows[0].in_force:
+                measure = Measure.of_versions(in_force())
+            report = _evaluate_chunk(rows, measure, at=at)
+        yield report
 
 
-def version_rules() -> tuple[Rule, ...]:
-    """Return the rules that judge versions, as far as they are switched on."""
-    return tuple(
-        rule for rule in rulebook.switched_on(PACKS) if rule.entry.kind.judges_versions
-    )
+class _Row(NamedTuple):
+    """A version that is due, and how it was judged last."""
+
+    pk: int
+    changed_at: datetime
+    fingerprint: str | None
+    judged: datetime | None
+    policy: int | None
+    in_force: int
+
+
+COLUMNS = (
+    "pk",
+    "changed_at",
+    "evaluation__fingerprint",
+    "evaluation__judged",
+    "evaluation__policy",
+    "in_force",
+)
 
 
 def evaluate_sources(
@@ -114,73 +162,81 @@ def evaluate_sources(
     A source that is not handed in is read no longer: its gaps close.
     """
     at = at or now()
-    rules = [
-        rule
-        for rule in rulebook.switched_on(PACKS)
-        if rule.entry.kind is Kind.TRACKING_SERVER
-    ]
-    results = {
-        facts.source_id: evaluate(facts, rules, parameters()) for facts in sources
-    }
     report = Report()
     with acting_for(organization):
-        known = dict(
-            Evaluation.objects.exclude(source=None).values_list(
-                "source_id", "fingerprint"
+        measure = Measure.of_sources(in_force())
+        results = {
+            facts.source_id: evaluate(facts, measure.rules, measure.thresholds)
+            for facts in sources
+        }
+        known = {
+            source_id: told
+            for source_id, *told in Evaluation.objects.exclude(source=None).values_list(
+                "source_id", "fingerprint", "policy"
             )
-        )
-        judgements = (
-            Judgement.of(source_id, results.get(source_id, []))
+        }
+        judgements = [
+            Judgement.of(source_id, results.get(source_id, []), policy=measure.policy)
             for source_id in {**known, **results}
-        )
+        ]
         changed = [
             judgement
             for judgement in judgements
-            if known.get(judgement.subject_id) != judgement.fingerprint
+            if known.get(judgement.subject_id, [""])[0] != judgement.fingerprint
         ]
         if changed:
             _count(report, reconcile(changed, subject="source", at=at))
+        if any(policy != measure.policy for _, policy in known.values()):
+            _outdated(measure).exclude(source=None).update(policy=measure.policy)
     return report
 
 
+def _outdated(measure: Measure) -> QuerySet[Evaluation]:
+    """Return what an earlier policy judged; a later one is never put back."""
+    return Evaluation.objects.filter(policy__lt=measure.policy)
+
+
 def _due(only_due: bool, version_ids: Collection[int] | None) -> QuerySet[ModelVersion]:
-    versions = ModelVersion.objects.present()
+    """Return the versions to judge, each with the number of the policy in force."""
+    newest = Policy.objects.newest_number()
+    versions = ModelVersion.objects.present().annotate(in_force=newest)
     if version_ids is not None:
         versions = versions.filter(pk__in=version_ids)
     if only_due:
         versions = versions.filter(
-            Q(evaluation=None) | ~Q(evaluation__judged=F("changed_at"))
+            Q(evaluation=None)
+            | ~Q(evaluation__judged=F("changed_at"))
+            | ~Q(evaluation__policy=F("in_force"))
         )
     return versions
 
 
-def _evaluate_chunk(
-    due: QuerySet[ModelVersion], rules: tuple[Rule, ...], *, at: datetime, after: int
-) -> Report:
-    rows = list(
-        due.order_by("pk").values_list(
-            "pk", "changed_at", "evaluation__fingerprint", "evaluation__judged"
-        )[:CHUNK]
-    )
-    if not rows:
-        return Report(last_id=after)
-    facts = gather_facts([pk for pk, *_ in rows], today=at.date())
-    thresholds = parameters()
+def _evaluate_chunk(rows: Sequence[_Row], measure: Measure, *, at: datetime) -> Report:
+    facts = gather_facts([row.pk for row in rows], today=at.date())
     changed: list[Judgement] = []
     rejudged: defaultdict[datetime, list[int]] = defaultdict(list)
-    for pk, changed_at, fingerprint, judged in rows:
+    outdated: list[int] = []
+    for row in rows:
         judgement = Judgement.of(
-            pk, evaluate(facts[pk], rules, thresholds), judged=changed_at
+            row.pk,
+            evaluate(facts[row.pk], measure.rules, measure.thresholds),
+            judged=row.changed_at,
+            policy=measure.policy,
         )
-        if judgement.fingerprint != fingerprint:
+        if judgement.fingerprint != row.fingerprint:
             changed.append(judgement)
-        elif judged != changed_at:
-            rejudged[changed_at].append(pk)
-    report = Report(evaluated=len(rows), changed=len(changed), last_id=rows[-1][0])
+            continue
+        if row.judged != row.changed_at:
+            rejudged[row.changed_at].append(row.pk)
+        if row.policy != measure.policy:
+            outdated.append(row.pk)
+    report = Report(evaluated=len(rows), changed=len(changed), last_id=rows[-1].pk)
     if changed:
         _count(report, reconcile(changed, subject="version", at=at))
     for changed_at, version_ids in rejudged.items():
         Evaluation.objects.filter(version__in=version_ids).update(judged=changed_at)
+    if outdated:
+        _outdated(measure).filter(version__in=outdated).update(policy=measure.policy)
     return report
 
 

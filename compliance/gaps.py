@@ -29,6 +29,8 @@ GAP_KINDS = {
     Kind.MISSING_FIELD: Gap.Kind.MISSING_FIELD,
 }
 
+GRADED = frozenset({Verdict.FAIL, Verdict.UNKNOWN, Verdict.ERROR})
+
 Subject = Literal["version", "source"]
 
 
@@ -36,7 +38,9 @@ Subject = Literal["version", "source"]
 class Judgement:
     """All results for one version or source, and the digest by which they are compared.
 
-    `judged` is the version's `changed_at` as it was read, None for a source.
+    `judged` is the version's `changed_at` as it was read, None for a source. `policy`
+    is the number of the one that rules and thresholds are from; the digest is of what
+    was found, and of how grave a policy has it, but not of its number.
     """
 
     subject_id: int
@@ -44,6 +48,7 @@ class Judgement:
     stored: Mapping[str, dict[str, Any]]
     fingerprint: str
     judged: datetime | None = None
+    policy: int = 0
 
     @classmethod
     def of(
@@ -52,16 +57,26 @@ class Judgement:
         results: Sequence[Result],
         *,
         judged: datetime | None = None,
+        policy: int = 0,
     ) -> Judgement:
         stored = {result.rule.id: result.to_json() for result in results}
+        grades = [
+            (result.rule.id, entry.severity, entry.gate)
+            for result in results
+            if result.verdict in GRADED
+            and (entry := result.rule.entry).kind in GAP_KINDS
+        ]
         return cls(
             subject_id=subject_id,
             results={result.rule.id: result for result in results},
             stored=stored,
             fingerprint=hashlib.sha256(
-                json.dumps(stored, sort_keys=True, separators=(",", ":")).encode()
+                json.dumps(
+                    [stored, grades], sort_keys=True, separators=(",", ":")
+                ).encode()
             ).hexdigest(),
             judged=judged,
+            policy=policy,
         )
 
 
@@ -108,14 +123,14 @@ class Reconciliation:
                     after=result.verdict,
                     event=event,
                     detail=result.outcome.detail,
+                    policy=judgement.policy,
                 )
         for rule_id in before.keys() - after.keys():
-            self._switch_off(
-                judgement.subject_id, gaps.get(rule_id), rule_id, before[rule_id]
-            )
+            self._switch_off(judgement, gaps.get(rule_id), rule_id, before[rule_id])
         evaluation.results = after
         evaluation.fingerprint = judgement.fingerprint
         evaluation.judged = judgement.judged
+        evaluation.policy = judgement.policy
         evaluation.changed_at = self.at
         count(evaluation, gaps.values())
         self.evaluations.append(evaluation)
@@ -160,6 +175,7 @@ class Reconciliation:
             rule_version=entry.version,
             kind=GAP_KINDS[entry.kind],
             severity=entry.severity,
+            gate=entry.gate.value,
             detail=result.outcome.detail,
             opened_at=self.at,
         )
@@ -167,9 +183,14 @@ class Reconciliation:
         return gap
 
     def _switch_off(
-        self, subject_id: int, gap: Gap | None, rule_id: str, former: dict[str, Any]
+        self,
+        judgement: Judgement,
+        gap: Gap | None,
+        rule_id: str,
+        former: dict[str, Any],
     ) -> None:
         """Close the gap of a rule that judges no longer, and say why."""
+        subject_id = judgement.subject_id
         event = GapEvent.NONE
         if gap is not None and gap.is_open:
             event = gap.close(at=self.at)
@@ -183,6 +204,7 @@ class Reconciliation:
             after=Verdict.NOT_APPLICABLE,
             event=event,
             detail=SWITCHED_OFF,
+            policy=judgement.policy,
         )
 
     def _keep(self, subject_id: int, gap: Gap | None, **told: Any) -> None:
@@ -208,7 +230,7 @@ def reconcile(
     """Store changed results, and bring the gaps in line with them.
 
     Waits for another evaluation of the organization to end, and leaves alone what it
-    judged on later facts. Costs three queries to read, however many judgements.
+    judged on later facts, or under a later policy. Costs three queries to read, however many judgements.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -237,6 +259,8 @@ def reconcile(
 
 
 def _is_later(evaluation: Evaluation, judgement: Judgement) -> bool:
+    if evaluation.policy > judgement.policy:
+        return True
     if evaluation.judged is None or judgement.judged is None:
         return False
     return evaluation.judged > judgement.judged

@@ -143,6 +143,29 @@ def read(raw: object) -> Content:
     return content
 
 
+def kept(raw: Mapping[str, Any]) -> Content:
+    """Understand what was published once, but for what nobody knows any more.
+
+    A plug-in may have taken its rules away, and a range may be narrower today.
+    """
+    try:
+        return read(raw)
+    except PolicyError as error:
+        return read(
+            {
+                "packs": [name for name in raw["packs"] if name in catalogue().packs],
+                **{
+                    part: {
+                        name: told
+                        for name, told in raw[part].items()
+                        if f"{part}.{name}" not in error.faults
+                    }
+                    for part in ("rules", "parameters")
+                },
+            }
+        )
+
+
 def _packs(told: object, faults: dict[str, str]) -> tuple[str, ...]:
     if told is None:
         faults["packs"] = "A policy says which packs are on: packs is missing."

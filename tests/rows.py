@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from compliance.catalogue import Severity
-from compliance.models import Evaluation, Gap
+from compliance.catalogue import Gate, Severity
+from compliance.models import Evaluation, Gap, Policy
+from compliance.policy import read
 from inventory.models import (
     AliasEvent,
     LifecycleEvent,
@@ -126,10 +127,22 @@ def a_gap(version: ModelVersion | None = None, **fields: Any) -> Gap:
         "rule_id": "VW-INV-001",
         "kind": Gap.Kind.RULE,
         "severity": Severity.HIGH,
+        "gate": Gate.BLOCK.value,
         "detail": "There is no owner.",
         "opened_at": days(2),
     }
     return Gap.objects.create(version=version, **(told | fields))
+
+
+def a_policy(number: int | None = None, **content: Any) -> Policy:
+    """Make a published policy, or without a number a draft, that says `content`."""
+    said = read({"packs": ["starter"]} | content)
+    return Policy.objects.create(
+        number=number,
+        published_at=days(3) if number else None,
+        content=said.to_json(),
+        digest=said.digest,
+    )
 
 
 def an_evaluation(version: ModelVersion, **fields: Any) -> Evaluation:

@@ -120,6 +120,17 @@ def evaluate_everybody() -> None:
         async_task(settings.EVALUATION_JOB, organization_id)
 
 
+def evaluate_due(organization_id: int) -> None:
+    """Judge what is due, such as all under a new policy; at most five minutes of it.
+
+    The rest is for the next job. One that dies leaves what is due to whoever comes next:
+    its own repetition, the next sync, the daily judgement.
+    """
+    organization = Organization.objects.get(pk=organization_id)
+    if not organization.closed_at and not pipeline.judge_due(organization):
+        async_task(settings.DUE_EVALUATION_JOB, organization_id)
+
+
 def evaluate(organization_id: int) -> None:
     """Judge all versions of an organization as of today."""
     organization = Organization.objects.get(pk=organization_id)

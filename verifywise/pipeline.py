@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from time import monotonic
 
 from croniter import croniter
 from django.conf import settings
@@ -12,7 +13,12 @@ from django.utils.timezone import now
 
 from accounts import tenancy
 from accounts.models import Organization
-from compliance.evaluation import Report, evaluate_organization, evaluate_sources
+from compliance.evaluation import (
+    Report,
+    chunks,
+    evaluate_organization,
+    evaluate_sources,
+)
 from compliance.facts import SourceFacts
 from compliance.models import Evaluation, Gap
 from inventory.models import ModelVersion, Run
@@ -66,6 +72,16 @@ def judge(organization: Organization, *, only_due: bool = False) -> Report:
     report = evaluate_organization(organization, only_due=only_due)
     report.add(evaluate_sources(organization, source_facts(organization)))
     return report
+
+
+def judge_due(organization: Organization, *, patience: float = slices.LENGTH) -> bool:
+    """Judge what is due for `patience` seconds; tell whether nothing is left."""
+    end = monotonic() + patience
+    for _ in chunks(organization, only_due=True):
+        if monotonic() >= end:
+            return False
+    evaluate_sources(organization, source_facts(organization))
+    return True
 
 
 def source_facts(organization: Organization) -> list[SourceFacts]:

@@ -274,6 +274,10 @@ Q_CLUSTER = {
 SYNC_JOB = "verifywise.jobs.sync"  # mlflow_sync may not know what follows a sync
 SCHEDULED_SYNC_JOB = "verifywise.jobs.scheduled_sync"
 EVALUATION_JOB = "verifywise.jobs.evaluate"
+DUE_EVALUATION_JOB = "verifywise.jobs.evaluate_due"  # asked for by compliance, below it
+SOURCE_FACTS = (
+    "verifywise.pipeline.freshness"  # compliance may not know who reads sources
+)
 SYNC_CRON = env.cron("SYNC_CRON", default="0 * * * *")
 
 # Mail, logs

@@ -144,7 +144,7 @@ class GapAdmin(RecordPage[Gap]):
 
     @admin.display(description="gate")
     def shown_gate(self, gap: Gap) -> str:
-        return gap.entry.gate.label if gap.entry else ""
+        return str(gap.get_gate_display())
 
     @admin.display(description="open since", ordering="opened_at")
     def shown_since(self, gap: Gap) -> SafeString:

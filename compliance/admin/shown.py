@@ -42,7 +42,7 @@ class ShownGap:
 
     @property
     def gate(self) -> Gate:
-        return self.entry.gate if self.entry else Gate.INFO
+        return Gate(self.gap.gate)
 
     @property
     def field_label(self) -> str:

@@ -101,7 +101,7 @@ class GapSerializer(serializers.ModelSerializer[Gap]):
 
     title = serializers.CharField(help_text="Of the rule.")
     severity = SeverityField()
-    gate = serializers.ChoiceField(choices=GATES, source="entry.gate", default=None)
+    gate = serializers.ChoiceField(choices=GATES)
     model_version = VersionReference(
         source="version", allow_null=True, help_text="Null where a source is judged."
     )
@@ -152,6 +152,9 @@ class ResultSerializer(serializers.Serializer[Any]):
     inputs = serializers.DictField(help_text="The facts that the rule saw.")
     thresholds = serializers.DictField(child=serializers.FloatField())
     version = serializers.IntegerField(help_text="Of the rule.")
+    policy = serializers.IntegerField(
+        help_text="The number of the policy under which it was judged."
+    )
     since = serializers.DateTimeField(help_text="When the verdict became what it is.")
 
 
@@ -173,6 +176,7 @@ def result_of(evaluation: Evaluation, rule_id: str) -> dict[str, Any]:
         "inputs": {},
         "thresholds": {},
         **evaluation.results[rule_id],
+        "policy": evaluation.policy,
         "since": evaluation.since(rule_id),
     }
 
@@ -182,7 +186,7 @@ class GapChangeSerializer(serializers.ModelSerializer[ResultChange]):
 
     class Meta:
         model = ResultChange
-        fields = ("at", "event", "before", "after", "detail")
+        fields = ("at", "event", "before", "after", "detail", "policy")
         read_only_fields = fields
 
 

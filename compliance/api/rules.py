@@ -1,7 +1,8 @@
-"""The rules over REST: data and code of the project, the same for everybody."""
+"""The rules over REST: data and code of the project, under the policy in force."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import Http404
@@ -12,14 +13,16 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from compliance.api.fields import GATES, KINDS, SeverityField
-from compliance.catalogue import parameters
 from compliance.engine import Rule, rulebook
-from compliance.evaluation import PACKS
 from compliance.models import Gap
+from compliance.policies import in_force
 
 
 class RuleSerializer(serializers.Serializer[Rule]):
-    """A rule: what it demands, how grave a miss is, and how it is put right."""
+    """A rule: what it demands, how grave a miss is, and how it is put right.
+
+    Severity, gate and thresholds are those of the policy in force.
+    """
 
     id = serializers.CharField(source="entry.id")
     title = serializers.CharField(source="entry.title")
@@ -47,10 +50,10 @@ class RuleSerializer(serializers.Serializer[Rule]):
     version = serializers.IntegerField(source="entry.version")
 
     def get_is_switched_on(self, rule: Rule) -> bool:
-        return rule in rulebook.switched_on(PACKS)
+        return rule.id in self.context["on"]
 
     def get_thresholds(self, rule: Rule) -> dict[str, float]:
-        known = parameters()
+        known = self.context["thresholds"]
         return {name: known[name] for name in rule.thresholds}
 
 
@@ -58,7 +61,7 @@ RULE_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="VW-PRI
 
 
 class RuleViewSet(GenericViewSet[Any]):
-    """The rules that have code, in the order of the catalogue."""
+    """The rules that have code, in the order of the catalogue, as the policy has them."""
 
     queryset = Gap.objects.none()  # rules are code and data files, not rows
     serializer_class = RuleSerializer
@@ -66,15 +69,26 @@ class RuleViewSet(GenericViewSet[Any]):
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> Response:
-        rules = self.paginate_queryset(self._rules())
-        return self.get_paginated_response(self.get_serializer(rules, many=True).data)
+        rules = self.paginate_queryset(self._rules()) or ()
+        return self.get_paginated_response(self._told(rules))
 
     @extend_schema(parameters=[RULE_ID])
     def retrieve(self, request: Request, pk: str) -> Response:
         for rule in self._rules():
             if rule.id == pk:
-                return Response(self.get_serializer(rule).data)
+                return Response(self._told([rule])[0])
         raise Http404
+
+    def _told(self, rules: Iterable[Rule]) -> Any:
+        """Costs one query: the policy in force."""
+        content = in_force().content
+        context = {
+            **self.get_serializer_context(),
+            "on": {rule.id for rule in content.rules_on()},
+            "thresholds": content.thresholds,
+        }
+        graded = list(map(content.graded, rules))
+        return self.get_serializer_class()(graded, many=True, context=context).data
 
     def _rules(self) -> Any:
         return self.filter_queryset(list(rulebook))  # type: ignore[arg-type]  # no rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compliance.models.gaps import (
+    GATES,
     RULE_ID_LENGTH,
     SEVERITIES,
     VERDICTS,
@@ -12,8 +13,10 @@ from compliance.models.gaps import (
     GapQuerySet,
     ResultChange,
 )
+from compliance.models.policies import Policy, PolicyEditor, PolicyQuerySet
 
 __all__ = (
+    "GATES",
     "RULE_ID_LENGTH",
     "SEVERITIES",
     "VERDICTS",
@@ -21,5 +24,8 @@ __all__ = (
     "Gap",
     "GapEvent",
     "GapQuerySet",
+    "Policy",
+    "PolicyEditor",
+    "PolicyQuerySet",
     "ResultChange",
 )

@@ -12,12 +12,13 @@ from django.db.models import Q
 from django.utils.timezone import now
 
 from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
-from compliance.catalogue import Entry, Severity, catalogue
+from compliance.catalogue import Entry, Gate, Severity, catalogue
 from compliance.engine import Result, Verdict, rulebook
 from compliance.remedies import Remedy, remedy_for
 from inventory.models import ModelVersion, Source
 
 SEVERITIES = [(severity.value, severity.label) for severity in Severity]
+GATES = [(gate.value, gate.label) for gate in Gate]
 VERDICTS = [(verdict.value, verdict.label) for verdict in Verdict]
 RULE_ID_LENGTH = 60
 
@@ -46,7 +47,8 @@ class Evaluation(TenantModel):
 
     `results` maps a rule's id to `engine.Result.to_json()` and, where the verdict is
     younger than the first evaluation, the time `since` which it is so. The counts are
-    of open gaps. A row is rewritten only when a result differs.
+    of open gaps. A row is rewritten only when a result differs; where a new policy
+    changes none, its number alone is.
     """
 
     COUNTS = ("critical", "high", "medium", "low", "missing_fields")
@@ -61,6 +63,9 @@ class Evaluation(TenantModel):
     fingerprint = models.CharField(max_length=64, help_text="Digest of the results.")
     judged = models.DateTimeField(
         null=True, help_text="`changed_at` of the version as it was judged."
+    )
+    policy = models.PositiveIntegerField(
+        default=0, help_text="Number of the policy under which the results are so."
     )
     created_at = models.DateTimeField(help_text="The first evaluation.")
     changed_at = models.DateTimeField(help_text="When a result last changed.")
@@ -141,6 +146,12 @@ class Gap(TenantModel):
     rule_version = models.PositiveSmallIntegerField(default=1)
     kind = models.CharField(max_length=13, choices=Kind)
     severity = models.PositiveSmallIntegerField(choices=SEVERITIES)
+    gate = models.CharField(
+        max_length=6,
+        choices=GATES,
+        default=Gate.INFO.value,
+        help_text="As the policy has it; so is the severity.",
+    )
     status = models.CharField(max_length=6, choices=Status, default=Status.OPEN)
     detail = models.TextField(help_text="The sentence shown to people.")
 
@@ -176,6 +187,7 @@ class Gap(TenantModel):
             models.CheckConstraint(
                 condition=Q(severity__in=Severity), name="gap_severity_known"
             ),
+            models.CheckConstraint(condition=Q(gate__in=Gate), name="gap_gate_known"),
         )
         indexes = (
             # The list of gaps: open ones, worst first.
@@ -196,7 +208,8 @@ class Gap(TenantModel):
     def follow(self, result: Result, *, at: datetime) -> GapEvent:
         """Bring the gap in line with a new result of its rule, unsaved.
 
-        An undecided rule leaves the gap as it is, and marks it.
+        An undecided rule leaves the gap open, as grave as the policy has it, and marks
+        it.
         """
         if result.verdict is Verdict.FAIL:
             return self._fail(result, at=at)
@@ -204,24 +217,31 @@ class Gap(TenantModel):
             return GapEvent.NONE
         if not result.verdict.is_undecided:
             return self.close(at=at)
+        told = (self.severity, self.gate)
+        self._grade(result.rule.entry)
         if self.unknown_since is not None:
-            return GapEvent.NONE
+            is_steady = told == (self.severity, self.gate)
+            return GapEvent.NONE if is_steady else GapEvent.REFRESHED
         self.unknown_since = at
         return GapEvent.UNDECIDED
 
     def _fail(self, result: Result, *, at: datetime) -> GapEvent:
         entry = result.rule.entry
-        told = (self.detail, self.severity, self.rule_version)
-        tells = (result.outcome.detail, entry.severity, entry.version)
+        told = (self.detail, self.severity, self.gate, self.rule_version)
+        self.detail, self.rule_version = result.outcome.detail, entry.version
+        self._grade(entry)
+        tells = (self.detail, self.severity, self.gate, self.rule_version)
         event = GapEvent.NONE
         if not self.is_open:
             event = GapEvent.REOPENED
             self.status, self.closed_at, self.reopened_at = Gap.Status.OPEN, None, at
         elif told != tells or self.unknown_since:
             event = GapEvent.REFRESHED
-        self.detail, self.severity, self.rule_version = tells
         self.unknown_since = None
         return event
+
+    def _grade(self, entry: Entry) -> None:
+        self.severity, self.gate = entry.severity.value, entry.gate.value
 
     def close(self, *, at: datetime) -> GapEvent:
         self.status, self.closed_at, self.unknown_since = Gap.Status.CLOSED, at, None
@@ -269,6 +289,9 @@ class ResultChange(TenantModel):
     after = models.CharField(max_length=14, choices=VERDICTS)
     event = models.CharField(max_length=9, choices=GapEvent)
     detail = models.TextField(blank=True)
+    policy = models.PositiveIntegerField(
+        default=0, help_text="Number of the policy under which it became so."
+    )
     at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):

@@ -17,7 +17,7 @@ from django.urls import reverse
 from accounts import audit, tenancy
 from accounts.members import issue_token
 from accounts.models import ApiToken, AuditEvent, Membership, Organization, User
-from compliance.models import Gap
+from compliance.models import Gap, Policy
 from inventory.models import (
     ModelVersion,
     RegisteredModel,
@@ -41,6 +41,7 @@ ROWS: dict[type[Model], Callable[[], Model]] = {
     AuditEvent: lambda: AuditEvent.objects.latest("sequence"),
     Gap: lambda: rows.a_gap(rows.a_version(rows.a_model(rows.a_source()))),
     Membership: Membership.objects.get,
+    Policy: lambda: rows.a_policy(1),
     ModelVersion: lambda: rows.a_version(rows.a_model(rows.a_source())),
     RegisteredModel: lambda: rows.a_model(rows.a_source()),
     Source: rows.a_source,

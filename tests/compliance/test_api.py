@@ -121,7 +121,8 @@ def test_the_gap_of_a_rule_that_is_gone_is_still_told(
     _, told = alices.get(f"gaps/{gap.pk}/")
 
     assert told["title"] == "ACME-001"
-    assert told["remedy"] is told["gate"] is None
+    assert told["remedy"] is None
+    assert told["gate"] == "block"
     assert told["controls"] == []
 
 

@@ -25,6 +25,7 @@ from compliance.gaps import SWITCHED_OFF, Judgement, reconcile
 from compliance.models import Evaluation, Gap, ResultChange
 from inventory.models import ModelVersion
 from tests.compliance.conftest import LAST_WEEK, TODAY, TOMORROW, YESTERDAY, change
+from tests.rows import a_policy
 
 PRIVACY = "VW-PRIV-001"
 
@@ -158,14 +159,10 @@ def test_a_change_that_makes_no_gap_is_kept_as_well(acme, version):
     assert kept.gap is None
 
 
-def test_a_rule_that_is_switched_off_closes_its_gaps(acme, version, monkeypatch):
+def test_a_rule_that_is_switched_off_closes_its_gaps(acme, version):
     evaluate_organization(acme, at=LAST_WEEK)
-    others = tuple(
-        rule
-        for rule in compliance.evaluation.version_rules()
-        if rule.id not in (PRIVACY, "VW-INV-001")
-    )
-    monkeypatch.setattr(compliance.evaluation, "version_rules", lambda: others)
+    off = {"switched_on": False}
+    a_policy(1, rules={PRIVACY: off, "VW-INV-001": off})
     evaluate_organization(acme, at=YESTERDAY)
 
     assert not privacy_gap().is_open

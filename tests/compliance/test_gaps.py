@@ -25,6 +25,7 @@ def open_gap() -> Gap:
         rule_id=RULE.id,
         kind=Gap.Kind.RULE,
         severity=RULE.entry.severity,
+        gate=RULE.entry.gate,
         detail="No owner is recorded.",
         opened_at=START,
     )
