@@ -243,9 +243,7 @@ def reconcile(
         getattr(row, f"{subject}_id"): row
         for row in Evaluation.objects.filter(**within)
     }
-    gaps: dict[int, dict[str, Gap]] = {subject_id: {} for subject_id in ids}
-    for gap in Gap.objects.filter(**within):
-        gaps[getattr(gap, f"{subject}_id")][gap.rule_id] = gap
+    gaps = gaps_of(ids, subject=subject)
 
     done = Reconciliation(subject, at)
     for judgement in judgements:
@@ -256,6 +254,14 @@ def reconcile(
             done.apply(judgement, evaluation, gaps[judgement.subject_id])
     done.write()
     return done
+
+
+def gaps_of(ids: Sequence[int], *, subject: Subject) -> dict[int, dict[str, Gap]]:
+    """Return all gaps that these versions or sources ever had, by rule. One query."""
+    gaps: dict[int, dict[str, Gap]] = {subject_id: {} for subject_id in ids}
+    for gap in Gap.objects.filter(**{f"{subject}__in": ids}):
+        gaps[getattr(gap, f"{subject}_id")][gap.rule_id] = gap
+    return gaps
 
 
 def _is_later(evaluation: Evaluation, judgement: Judgement) -> bool:
