@@ -8,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewSet
-from compliance.api import GapViewSet, RuleViewSet
+from compliance.api import GapViewSet, PolicyViewSet, RuleViewSet
 from inventory.api import (
     ChangeHistoryViewSet,
     CoverageViewSet,
@@ -30,6 +30,7 @@ ROUTES = (
     ("gaps", GapViewSet),
     ("rules", RuleViewSet),
     ("coverage", CoverageViewSet),
+    ("policies", PolicyViewSet),
     ("unregistered-models", UnregisteredModelViewSet),
     ("sources", SourceViewSet),
     ("tracking-servers", TrackingServerViewSet),

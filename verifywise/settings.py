@@ -276,7 +276,7 @@ SCHEDULED_SYNC_JOB = "verifywise.jobs.scheduled_sync"
 EVALUATION_JOB = "verifywise.jobs.evaluate"
 DUE_EVALUATION_JOB = "verifywise.jobs.evaluate_due"  # asked for by compliance, below it
 SOURCE_FACTS = (
-    "verifywise.pipeline.freshness"  # compliance may not know who reads sources
+    "verifywise.pipeline.source_facts"  # compliance may not know who reads sources
 )
 SYNC_CRON = env.cron("SYNC_CRON", default="0 * * * *")
 
