@@ -80,6 +80,10 @@ class Preview:
     def regrades(self) -> int:
         return self.events[GapEvent.REFRESHED.value]
 
+    def effects(self) -> list[tuple[str, Effect]]:
+        """Return what would become of each rule's gaps, by the rules' ids."""
+        return sorted(self.rules.items())
+
     def sentence(self) -> str:
         """Say it in a line: “This would open 12 gaps and close 3, on 40 versions.”."""
         told = f"This would open {_gaps(self.opens)} and close {_gaps(self.closes)}"

@@ -153,8 +153,10 @@ class GapAdmin(RecordPage[Gap]):
     def record_context(self, request: HttpRequest, row: Gap) -> dict[str, Any]:
         """Costs one query: the changes."""
         subject = row.version or row.source
+        evaluation = getattr(subject, "evaluation", None)
         return {
-            "shown": shown_gap(row, getattr(subject, "evaluation", None)),
+            "shown": shown_gap(row, evaluation),
+            "judged_under": evaluation.policy if evaluation else 0,
             "subject_address": subject_address(row),
             "gap_changes": list(row.changes.all()),
         }

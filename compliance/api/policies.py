@@ -220,7 +220,7 @@ def told(found: Preview) -> Mapping[str, Any]:
                 "undecided": effect.undecided,
                 "examples": effect.examples,
             }
-            for rule_id, effect in sorted(found.rules.items())
+            for rule_id, effect in found.effects()
         ],
     }
 

@@ -64,5 +64,11 @@ def gate(told: Gate) -> str:
 
 
 @register.filter
+def policy(number: int) -> str:
+    """Name a policy by its number."""
+    return f"policy {number}" if number else "the project’s defaults"
+
+
+@register.filter
 def comparison(told: str) -> str:
     return _COMPARISONS.get(told, told)

@@ -24,10 +24,13 @@ from accounts.models import Organization, User
 from bench.registry import Layout
 from bench.registry import Registry as GeneratedRegistry
 from bench.server import served
+from compliance.evaluation import evaluate_organization
+from compliance.models import Gap
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.servers import save_server
 from tests.conftest import PASSWORD
 from tests.registry import Registry, unique
+from tests.rows import a_model, a_source, a_version
 from tests.servers import MlflowServer, free_port
 from tests.workers import ROOT, environment, wait_until, worker
 
@@ -206,3 +209,56 @@ def test_the_counts_of_a_large_sync_rise_while_one_looks(
         expect(page.locator("[data-count=versions]")).to_have_text("3,000")
     with tenancy.acting_for(acme):
         assert SyncRun.objects.get().status == SyncRun.Status.SUCCEEDED
+
+
+def test_an_officer_drafts_a_policy_and_another_publishes_it(
+    page: Page, acme: Organization, alice: User, olga: User
+) -> None:
+    with tenancy.acting_for(acme):
+        model = a_model(a_source())
+        for number in (1, 2):
+            a_version(
+                model,
+                number,
+                lifecycle_stage="Production",
+                data_sensitivity="personal",
+                owner="max@example.org",
+            )
+    evaluate_organization(acme)
+    sign_in(page, olga)
+    page.get_by_role("link", name="Policies").first.click()
+    page.get_by_role("button", name="Start a draft").click()
+    page.get_by_label("What it is about").fill("Less privacy")
+    page.get_by_label("VW-PRIV-001 is on").select_option("off")
+    page.locator("#parameter-demographic_parity_max").fill("7")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "demographic_parity_max goes from 0 to 1 (absolute): 7 is out of range."
+    )
+    expect(page.get_by_label("VW-PRIV-001 is on")).to_have_value("off")
+    page.locator("#parameter-demographic_parity_max").fill("0.2")
+    page.get_by_role("button", name="Save and preview").click()
+    expect(page.locator("#sentence")).to_contain_text(
+        "This would open 0 gaps and close 2 gaps, among 2 versions."
+    )
+    page.get_by_role("link", name="Go on to publish").click()
+    expect(page.locator("#publish")).to_contain_text("somebody else publishes it")
+    address = page.url
+
+    page.context.clear_cookies()
+    sign_in(page, alice)
+    page.goto(address)
+    page.get_by_label("Reason").fill("Agreed by the committee.")
+    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("dialog").get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("heading", name="Policy 1")).to_be_visible()
+    expect(page.get_by_text("In force", exact=True)).to_be_visible()
+
+    def is_judged() -> bool:
+        page.reload()
+        return page.get_by_text("2 of 2 versions").count() > 0
+
+    wait_until(is_judged)
+    with tenancy.acting_for(acme):
+        assert not Gap.objects.open().filter(rule_id="VW-PRIV-001").exists()
+        assert Gap.objects.filter(rule_id="VW-PRIV-001").count() == 2
