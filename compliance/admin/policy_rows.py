@@ -88,8 +88,12 @@ class ShownParameter:
     used_by: tuple[str, ...]
 
     @property
+    def usual(self) -> str:
+        return f"{self.parameter.value:.12g}"
+
+    @property
     def value(self) -> str:
-        return self.own or f"{self.parameter.value:g}"
+        return self.own or f"{self.parameter.value:,.12g}"
 
 
 def shown_packs(
