@@ -258,12 +258,8 @@ def _organization(*, for_update: bool = False) -> Organization:
 
 def _seize(draft: Policy, *, revision: int) -> Policy:
     """Return the draft, locked, as it is now, if that is what was seen."""
-    found = (
-        Policy.objects.select_for_update(of=["self"])
-        .select_related("changed_by", "published_by")
-        .filter(pk=draft.pk)
-        .first()
-    )
+    # Nothing joined: a row that was waited for is told anew, what it points to is not.
+    found = Policy.objects.select_for_update().filter(pk=draft.pk).first()
     if found is None:
         raise PolicyConflict("The draft was discarded meanwhile; nothing was changed.")
     if not found.is_draft:

@@ -154,10 +154,10 @@ def _chunks() -> Iterator[list[int]]:
 def _source_facts() -> Iterable[SourceFacts]:
     """Ask whoever synchronizes sources how fresh they are."""
     organization = Organization.objects.get(pk=tenancy.current_organization_id())
-    freshness: Callable[[Organization], Iterable[SourceFacts]] = import_string(
+    source_facts: Callable[[Organization], Iterable[SourceFacts]] = import_string(
         settings.SOURCE_FACTS
     )
-    return freshness(organization)
+    return source_facts(organization)
 
 
 def _compare(

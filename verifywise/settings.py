@@ -246,7 +246,7 @@ SPECTACULAR_SETTINGS = {
         "GapKind": "compliance.models.Gap.Kind",
         "GapStatus": "compliance.models.Gap.Status",
         "LifecycleStage": "inventory.models.registry.STAGES",
-        "RuleKind": "compliance.api.KINDS",
+        "RuleKind": "compliance.api.fields.KINDS",
         "SourceKind": "inventory.models.Source.Kind",
         "SyncRunStatus": "mlflow_sync.models.SyncRun.Status",
         "Verdict": "compliance.models.VERDICTS",

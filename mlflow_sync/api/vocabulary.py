@@ -44,7 +44,7 @@ class VocabularyEntrySerializer(serializers.ModelSerializer[VocabularyEntry]):
         return add_entry(VocabularyEntry(**validated_data))
 
 
-class ExampleSerializer(serializers.Serializer[Any]):
+class ChangedVersionSerializer(serializers.Serializer[Any]):
     model_version = serializers.IntegerField(source="version.pk")
     model_name = serializers.CharField(source="version.model_name")
     version_number = serializers.IntegerField(source="version.version_number")
@@ -52,7 +52,7 @@ class ExampleSerializer(serializers.Serializer[Any]):
     after = serializers.JSONField(allow_null=True)
 
 
-class EffectSerializer(serializers.Serializer[Any]):
+class WordEffectSerializer(serializers.Serializer[Any]):
     """Of how many versions a field would become known, change, or be lost."""
 
     sentence = serializers.CharField()
@@ -60,7 +60,7 @@ class EffectSerializer(serializers.Serializer[Any]):
     known = serializers.IntegerField()
     changed = serializers.IntegerField()
     lost = serializers.IntegerField()
-    examples = ExampleSerializer(many=True)
+    examples = ChangedVersionSerializer(many=True)
 
 
 class SeenKeySerializer(serializers.Serializer[Any]):
@@ -107,14 +107,14 @@ class VocabularyEntryViewSet(
 
     @extend_schema(
         request=VocabularyEntrySerializer,
-        responses={status.HTTP_200_OK: EffectSerializer},
+        responses={status.HTTP_200_OK: WordEffectSerializer},
     )
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
         """Tell what an entry would change, without saving it."""
         told = VocabularyEntrySerializer(data=request.data)
         told.is_valid(raise_exception=True)
-        return Response(EffectSerializer(preview_entry(told.entry())).data)
+        return Response(WordEffectSerializer(preview_entry(told.entry())).data)
 
     @extend_schema(responses=SeenKeySerializer(many=True), filters=False)
     @action(detail=False, pagination_class=None)
