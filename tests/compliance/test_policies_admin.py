@@ -263,7 +263,8 @@ def test_who_may_only_read_has_no_button_and_no_form(
     visitor.page(f"{LIST}{draft.pk}/preview/")
     visitor.page(f"{LIST}{draft.pk}/edit/", answers=403)
     for act in ("start/", "import/", f"{draft.pk}/publish/", f"{draft.pk}/discard/"):
-        answer = visitor.post(f"{LIST}{act}", revision="1", reason="So.")
+        file = SimpleUploadedFile("ours.yaml", b"packs: []")
+        answer = visitor.post(f"{LIST}{act}", revision="1", reason="So.", file=file)
         assert answer.status_code == 403
     with acting_for(acme):
         assert Policy.objects.get() == draft

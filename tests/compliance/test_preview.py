@@ -314,7 +314,9 @@ def test_a_preview_of_what_is_in_force_finds_nothing(acme, inventory):
     assert (found.versions, found.changed, found.rules) == (7, 0, {})
 
 
-def test_a_preview_costs_four_queries_a_chunk_and_one_where_something_is_served(acme, inventory, monkeypatch):
+def test_a_preview_costs_four_queries_a_chunk_and_one_where_something_is_served(
+    acme, inventory, monkeypatch
+):
     evaluate_organization(acme, at=LAST_WEEK)
     content = read({"packs": [], "rules": {}})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django_q.models import OrmQ, Schedule
 
 from accounts import tenancy
 from accounts.models import Organization
+from compliance import evaluation
 from compliance.models import Evaluation
 from mlflow_sync import servers
 from mlflow_sync.client import Connection
@@ -22,6 +24,7 @@ from mlflow_sync.lease import MAX_ATTEMPTS
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import save_server
+from tests.rows import a_model, a_source, a_version
 from tests.servers import MlflowServer, free_port
 from verifywise import jobs, pipeline
 from verifywise.schedules import ensure_standing
@@ -254,3 +257,29 @@ def test_the_facts_of_a_source_tell_how_it_is_read(acme: Organization) -> None:
         False,
     )
     assert (facts.has_identity, facts.can_write) == (False, None)
+
+
+def test_a_judgement_that_takes_too_long_goes_on_in_the_next_job(
+    acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tenancy.acting_for(acme):
+        model = a_model(a_source())
+        for number in (1, 2, 3):
+            a_version(model, number)
+    monkeypatch.setattr(evaluation, "CHUNK", 2)
+    monkeypatch.setattr(pipeline, "judge_due", partial(pipeline.judge_due, patience=0))
+
+    def judged() -> int:
+        with tenancy.acting_for(acme):
+            return Evaluation.objects.count()
+
+    OrmQ.objects.all().delete()
+    jobs.evaluate_due(acme.pk)
+    assert judged() == 2
+    task = OrmQ.objects.get().task
+    assert (task["func"], task["args"]) == (settings.DUE_EVALUATION_JOB, (acme.pk,))
+    for _ in range(2):
+        OrmQ.objects.all().delete()
+        jobs.evaluate_due(acme.pk)
+    assert judged() == 3
+    assert not OrmQ.objects.exists()
