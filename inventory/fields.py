@@ -273,6 +273,36 @@ CANONICAL_FIELDS = tuple(item.name for item in _CANONICAL)
 GOVERNANCE_FIELDS = tuple(item.name for item in _GOVERNANCE)
 RISK_FIELDS = tuple(item.name for item in _CANONICAL if item.group is Group.RISK)
 
+# What people may attest: what they know better than a registry does, and never what is
+# observed. A claim made in MLflow is observed too: a rule asks for proof of it.
+_STATED_BY_PEOPLE = frozenset(
+    {
+        "description",
+        "business_purpose",
+        "owner",
+        "code_commit",
+        "training_entrypoint",
+        "dataset_reference",
+    }
+)
+_CLAIMED_IN_MLFLOW = frozenset({"approval_claim", "fairness_checked_claim"})
+ATTESTABLE: Mapping[str, Field] = MappingProxyType(
+    {
+        name: item
+        for name, item in FIELDS.items()
+        if (item.group in (Group.RISK, Group.GOVERNANCE) or name in _STATED_BY_PEOPLE)
+        and name not in _CLAIMED_IN_MLFLOW
+    }
+)
+# The least and the greatest that a number may be.
+BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "financial_impact_usd": (0, float("inf")),
+        "deployment_traffic_percent": (0, 100),
+        "unit_tests_pass_rate": (0, 1),
+    }
+)
+
 
 def is_known(value: object) -> bool:
     """Return whether a value says anything: False and 0 do, "" and {} do not."""
