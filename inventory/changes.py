@@ -17,7 +17,7 @@ _COLUMNS = (
     # Besides the fields of the record: what its source told, and whether it still does.
     "version_description", "native_stage", "aliases", "tags", "registration_status",
     "run_found", "dataset_inputs", "signature", "flavors", "mlmodel", "artifact_root",
-    "provenance", "others", "incomplete", "absent_since",
+    "provenance", "others", "ingested", "incomplete", "absent_since",
 )  # fmt: skip
 
 

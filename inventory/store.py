@@ -16,6 +16,7 @@ from django.utils.timezone import now
 
 from accounts import audit
 from inventory import events
+from inventory.effective import Overlay
 from inventory.models import (
     AliasEvent,
     Experiment,
@@ -237,7 +238,7 @@ def store_versions(
     at: datetime,
     previous_sync: datetime | None,
 ) -> StoreReport:
-    """Write versions and their lifecycle events.
+    """Write versions and their lifecycle events; what is attested stays what counts.
 
     `rows` holds the versions known under the numbers of the chunk, absent ones too,
     `run_ids` the keys of stored runs by MLflow's id. A record whose creation time
@@ -255,6 +256,11 @@ def store_versions(
     present, usurped = _recognized(known, told)
     mark_versions_absent(usurped, at=at, previous_sync=previous_sync)
     before = {key: events.Stood.of(row) for key, row in present.items()}
+    overlay = Overlay(
+        source_id=source.pk,
+        models={models[record.model_name].pk for record in records},
+        versions=[row.pk for row in present.values()],
+    )
     report = write(
         ModelVersion,
         source,
@@ -277,7 +283,9 @@ def store_versions(
         present,
         key=None,
         at=at,
+        settle=overlay.settle,
     )
+    overlay.note_contradictions(at=at)
     moves = [
         move
         for record in records

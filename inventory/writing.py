@@ -45,6 +45,10 @@ def plain(value: Any) -> Any:
     return value
 
 
+def as_told(row: Ingested) -> None:
+    """Leave a row as its source told it."""
+
+
 def write(
     model: type[Row],
     source: Source,
@@ -53,10 +57,12 @@ def write(
     *,
     key: str | None,
     at: datetime,
+    settle: Callable[[Row], None] = as_told,
 ) -> StoreReport:
     """Insert or update what the fingerprints say has changed; `rows` is kept current.
 
-    A row that was absent is told again, and written even if it is as it was.
+    A row that was absent is told again, and written even if it is as it was. `settle`
+    is called with each row that is written, when it holds what was told.
     """
     report = StoreReport()
     new: list[Row] = []
@@ -88,6 +94,7 @@ def write(
             setattr(row, name, plain(getattr(record, name)))
         for name, value in more.items():
             setattr(row, name, value)
+        settle(row)
         if was_absent:
             row.absent_since = None  # type: ignore[attr-defined]  # of Perishable
             report.returned.append(str(row))
@@ -101,7 +108,7 @@ def write(
         report.written.append(record.fingerprint)
     model._default_manager.bulk_create(new, batch_size=BATCH)
     if changed:
-        _update(model, changed)
+        update(model, changed)
     write_history(model, new, update=False)
     write_history(model, changed, update=True)
     report.created, report.updated = len(new), len(changed)
@@ -116,7 +123,7 @@ def _files(row: Ingested) -> tuple[Any, ...]:
     return row.is_in_production, content(row.artifact_manifest)
 
 
-def _update(model: type[Row], rows: list[Row]) -> None:
+def update(model: type[Row], rows: list[Row]) -> None:
     """Update whole rows by upsert, which is several times faster than bulk_update."""
     names = [
         column.name

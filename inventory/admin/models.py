@@ -162,6 +162,7 @@ HEAVY = (
     "mlmodel",
     "provenance",
     "others",
+    "ingested",
     "tags",
 )
 

@@ -6,6 +6,11 @@ is marked absent, never deleted: the evidence outlives the model.
 
 from __future__ import annotations
 
+from inventory.models.attestations import (
+    Attestation,
+    AttestationQuerySet,
+    EvidenceFile,
+)
 from inventory.models.registry import (
     AliasEvent,
     LifecycleEvent,
@@ -31,6 +36,9 @@ from inventory.models.unregistered import (
 __all__ = (
     "NAME_LENGTH",
     "AliasEvent",
+    "Attestation",
+    "AttestationQuerySet",
+    "EvidenceFile",
     "Experiment",
     "Ingested",
     "LifecycleEvent",

@@ -159,6 +159,9 @@ class ModelVersion(Perishable):
 
     provenance = models.JSONField(default=dict, help_text="field -> who told it")
     others = models.JSONField(default=dict, help_text="field -> what lost against it")
+    ingested = models.JSONField(
+        default=dict, help_text="attested field -> what its source told of it"
+    )
     incomplete = models.JSONField(
         default=dict, help_text="section -> why it could not be read"
     )

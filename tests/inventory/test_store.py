@@ -161,10 +161,10 @@ def test_a_chunk_costs_the_same_queries_whatever_its_size(
         )
 
     rows: list[ModelVersion] = []
-    with django_assert_num_queries(3):  # rows, history, events
+    with django_assert_num_queries(5):  # lock, attested, rows, history, events
         put(numbered(count))
     rows = list(ModelVersion.objects.all())
-    with django_assert_num_queries(2):  # rows, history
+    with django_assert_num_queries(4):  # lock, attested, rows, history
         put(numbered(count, fingerprint="other"))
     rows = list(ModelVersion.objects.all())
     with django_assert_num_queries(0):
