@@ -9,7 +9,13 @@ class VerifyWiseConfig(AppConfig):
     verbose_name = "VerifyWise"
 
     def ready(self) -> None:
-        from verifywise import checks  # noqa: F401 - they register
+        from inventory.attestations import when_values_change
+        from verifywise import (
+            checks,  # noqa: F401 - they register
+            pipeline,
+        )
+
+        when_values_change(pipeline.judge_again)
 
 
 class ConsoleConfig(AdminConfig):

@@ -11,6 +11,7 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
+from inventory import attestations
 from mlflow_sync import breaker, lease, queueing, servers
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
 from mlflow_sync.files import runs as file_runs
@@ -136,3 +137,10 @@ def evaluate(organization_id: int) -> None:
     organization = Organization.objects.get(pk=organization_id)
     if not organization.closed_at:
         pipeline.judge(organization)
+
+
+def lapse_attestations() -> None:
+    """Once a day: end the attestations whose last day is over, and judge again."""
+    for organization in Organization.objects.filter(closed_at=None):
+        with tenancy.acting_for(organization, origin="scheduler"):
+            attestations.lapse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Max, Q
 from django.utils.timezone import now
+from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
@@ -29,6 +31,7 @@ from mlflow_sync.progress import Watcher
 from mlflow_sync.webhooks import endpoints
 
 MANY = 1000  # new versions of one sync
+AT_ONCE = 500  # versions that are judged while somebody waits
 
 
 def advance(
@@ -72,6 +75,26 @@ def judge(organization: Organization, *, only_due: bool = False) -> Report:
     report = evaluate_organization(organization, only_due=only_due)
     report.add(evaluate_sources(organization, source_facts(organization)))
     return report
+
+
+def judge_again(version_ids: Sequence[int]) -> str:
+    """Judge versions that a person changed, and say what came of it.
+
+    In the person's transaction; many are judged by a job instead, which finds them by
+    their rows having changed.
+    """
+    organization = Organization.objects.get(pk=tenancy.current_organization_id())
+    count = len(version_ids)
+    noun = "version" if count == 1 else "versions"
+    if count > AT_ONCE:
+        async_task(settings.DUE_EVALUATION_JOB, organization.pk)
+        return f"{count:,} {noun} will be judged again in the background."
+    report = evaluate_organization(organization, version_ids=version_ids)
+    opened = report.opened + report.reopened
+    return (
+        f"{count:,} {noun} judged again: {report.closed} of the gaps closed, "
+        f"{opened} opened."
+    )
 
 
 def judge_due(organization: Organization, *, patience: float = slices.LENGTH) -> bool:
