@@ -208,6 +208,32 @@ def is_contradicted(version: ModelVersion, attestation: Attestation) -> bool:
     )
 
 
+def contradictions(
+    attestation: Attestation,
+) -> list[tuple[ModelVersion, Mapping[str, Any]]]:
+    """Return the present versions whose source says otherwise, and what it says.
+
+    Costs one query, and none where nothing is contradicted.
+    """
+    if attestation.contradicted_since is None:
+        return []
+    versions = (
+        ModelVersion.objects.present()
+        .filter(
+            Q(pk=attestation.version_id)
+            | Q(registered_model=attestation.registered_model_id)
+        )
+        .select_related("registered_model")
+        .only("version_number", "ingested", "registered_model__name")
+        .order_by("-version_number")
+    )
+    return [
+        (version, version.ingested[attestation.field])
+        for version in versions
+        if is_contradicted(version, attestation)
+    ]
+
+
 def note_contradictions(attestations: Iterable[Attestation], *, at: datetime) -> None:
     """Keep `contradicted_since` true, of the present versions. Costs 3 queries at most."""
     known = {each.pk: each for each in attestations}

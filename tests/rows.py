@@ -13,6 +13,8 @@ from compliance.models import Evaluation, Gap, Policy
 from compliance.policy import read
 from inventory.models import (
     AliasEvent,
+    Attestation,
+    EvidenceFile,
     LifecycleEvent,
     ModelVersion,
     RegisteredModel,
@@ -120,6 +122,23 @@ def an_unregistered_model(
     return UnregisteredModel.objects.create(
         source=source, external_id=address, fingerprint="u", **(told | fields)
     )
+
+
+def an_evidence_file(**fields: Any) -> EvidenceFile:
+    told = {
+        "name": "report.pdf",
+        "content_type": "application/pdf",
+        "size": 3,
+        "sha256": "0a" * 32,
+        "file": "evidence/none",
+    }
+    return EvidenceFile.objects.create(**(told | fields))
+
+
+def an_attestation(version: ModelVersion | None = None, **fields: Any) -> Attestation:
+    """Make an attestation as a row; its act would let it count."""
+    told = {"field": "owner", "value": "max", "reason": "He told me so."}
+    return Attestation.objects.create(version=version, **(told | fields))
 
 
 def a_gap(version: ModelVersion | None = None, **fields: Any) -> Gap:

@@ -10,8 +10,10 @@ from rest_framework.routers import SimpleRouter
 from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewSet
 from compliance.api import GapViewSet, PolicyViewSet, RuleViewSet
 from inventory.api import (
+    AttestationViewSet,
     ChangeHistoryViewSet,
     CoverageViewSet,
+    EvidenceFileViewSet,
     SourceViewSet,
     UnregisteredModelViewSet,
 )
@@ -31,6 +33,8 @@ ROUTES = (
     ("rules", RuleViewSet),
     ("coverage", CoverageViewSet),
     ("policies", PolicyViewSet),
+    ("attestations", AttestationViewSet),
+    ("evidence-files", EvidenceFileViewSet),
     ("unregistered-models", UnregisteredModelViewSet),
     ("sources", SourceViewSet),
     ("tracking-servers", TrackingServerViewSet),

@@ -17,7 +17,7 @@ ANSWERS = {
     HTTPStatus.FORBIDDEN: "The role does not allow it, or the CSRF token is missing.",
     HTTPStatus.NOT_FOUND: "There is no such thing, or it is not yours to see.",
     HTTPStatus.NOT_ACCEPTABLE: "Answers are JSON.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Bodies are JSON.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Bodies are JSON; an uploaded file is form data.",
 }
 PROBLEM = {
     "type": "object",

@@ -243,12 +243,14 @@ SPECTACULAR_SETTINGS = {
         "verifywise.openapi.declare_problems",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "AttestationState": "inventory.models.Attestation.State",
         "GapKind": "compliance.models.Gap.Kind",
         "GapStatus": "compliance.models.Gap.Status",
         "LifecycleStage": "inventory.models.registry.STAGES",
         "RuleKind": "compliance.api.fields.KINDS",
         "SourceKind": "inventory.models.Source.Kind",
         "SyncRunStatus": "mlflow_sync.models.SyncRun.Status",
+        "UnregisteredModelState": "inventory.models.UnregisteredModel.State",
         "Verdict": "compliance.models.VERDICTS",
     },
 }

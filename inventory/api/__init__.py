@@ -4,7 +4,9 @@
 them: their gaps, and as of when each section was read.
 """
 
+from inventory.api.attestations import AttestationViewSet
 from inventory.api.coverage import CoverageViewSet
+from inventory.api.evidence import EvidenceFileViewSet
 from inventory.api.models import (
     RegisteredModelFilter,
     RegisteredModelSerializer,
@@ -23,8 +25,10 @@ from inventory.api.versions import (
 
 __all__ = (
     "DOCUMENTS",
+    "AttestationViewSet",
     "ChangeHistoryViewSet",
     "CoverageViewSet",
+    "EvidenceFileViewSet",
     "RegisteredModelFilter",
     "RegisteredModelSerializer",
     "RegisteredModelViewSet",

@@ -161,12 +161,26 @@ class ToldSerializer(serializers.Serializer[Any]):
     raw = serializers.CharField(
         default="", help_text="What was told, where it differs from the value kept."
     )
+    attestation = serializers.IntegerField(
+        required=False, help_text="The attestation, where that is what counts."
+    )
 
 
 class ToldOtherwiseSerializer(ToldSerializer):
     """A value that lost against another source."""
 
     value = serializers.JSONField()
+
+
+class IngestedSerializer(serializers.Serializer[Any]):
+    """What the source tells of an attested field."""
+
+    value = serializers.JSONField()
+    told = ToldSerializer(allow_null=True, help_text="Null: nobody tells anything.")
+    seen = serializers.JSONField(
+        help_text="What it told when somebody last decided; null: nothing."
+    )
+    attestation = serializers.IntegerField(help_text="What counts instead.")
 
 
 class CompletenessSerializer(serializers.Serializer[Any]):

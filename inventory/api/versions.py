@@ -32,6 +32,7 @@ from inventory.api.documents import (
     EnvironmentSerializer,
     EvidenceFileSerializer,
     FileCountsSerializer,
+    IngestedSerializer,
     ManifestRowSerializer,
     MetricPointSerializer,
     MlmodelSerializer,
@@ -142,6 +143,10 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     others = serializers.SerializerMethodField(
         help_text="Field → what else was told, and did not count."
     )
+    ingested = serializers.DictField(
+        child=IngestedSerializer(),
+        help_text="Attested field → what its source tells of it.",
+    )
     incomplete = serializers.DictField(
         child=serializers.CharField(),
         help_text="Section → why the last sync could not read it.",
@@ -178,6 +183,7 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "redactions",
             "provenance",
             "others",
+            "ingested",
             "incomplete",
             "completeness",
             "files",

@@ -16,6 +16,13 @@ from accounts.walls import SameOrganization, TenantModel
 from inventory.fields import ATTESTABLE, Field
 from inventory.models.registry import ModelVersion, RegisteredModel
 
+# Large columns of a version, which its name does not need.
+DOCUMENTS = tuple(
+    column.name
+    for column in ModelVersion._meta.concrete_fields
+    if isinstance(column, models.JSONField)
+)
+
 
 def place_of(file: EvidenceFile, filename: str) -> str:
     """Return where a file is stored: under no name that somebody chose."""
@@ -53,6 +60,17 @@ class AttestationQuerySet(models.QuerySet["Attestation"]):
 
     def in_force(self) -> Self:
         return self.live().filter(Q(expires_on=None) | Q(expires_on__gt=today()))
+
+    def with_subjects(self) -> Self:
+        """Select along what names an attestation, and who acted on it."""
+        return self.select_related(
+            "registered_model",
+            "version__registered_model",
+            "attested_by",
+            "kept_by",
+            "ended_by",
+            "evidence_file__uploaded_by",
+        ).defer(*(f"version__{name}" for name in DOCUMENTS))
 
     def in_state(self, state: str) -> Self:
         if state == Attestation.State.IN_FORCE:

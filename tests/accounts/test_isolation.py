@@ -19,6 +19,8 @@ from accounts.members import issue_token
 from accounts.models import ApiToken, AuditEvent, Membership, Organization, User
 from compliance.models import Gap, Policy
 from inventory.models import (
+    Attestation,
+    EvidenceFile,
     ModelVersion,
     RegisteredModel,
     Source,
@@ -38,7 +40,11 @@ def a_run() -> SyncRun:
 
 ROWS: dict[type[Model], Callable[[], Model]] = {
     ApiToken: lambda: issue_token("CI", user=User.objects.get(name="Bob")),
+    Attestation: lambda: rows.an_attestation(
+        rows.a_version(rows.a_model(rows.a_source()))
+    ),
     AuditEvent: lambda: AuditEvent.objects.latest("sequence"),
+    EvidenceFile: rows.an_evidence_file,
     Gap: lambda: rows.a_gap(rows.a_version(rows.a_model(rows.a_source()))),
     Membership: Membership.objects.get,
     Policy: lambda: rows.a_policy(1),

@@ -20,7 +20,10 @@ from tests.rows import (
     a_server,
     a_sync,
     a_version,
+    an_attestation,
     an_evaluation,
+    an_evidence_file,
+    days,
 )
 from verifywise.api import ROUTES
 
@@ -146,6 +149,7 @@ def cost(caller: Caller, path: str, **parameters: Any) -> int:
         ("sources/", 2),
         ("tracking-servers/", 2),
         ("sync-runs/", 2),
+        ("attestations/", 2),
     ],
 )
 @pytest.mark.parametrize("rows", [3, 60])
@@ -157,6 +161,7 @@ def test_a_list_costs_as_many_queries_however_long_it_is(
         version = a_version(a_model(source, f"model {number}"))
         an_evaluation(version)
         a_gap(version)
+        an_attestation(version, evidence_file=an_evidence_file())
         a_sync(a_server(source))
 
     assert cost(alices, path, page_size=100) == queries
@@ -175,6 +180,7 @@ def test_a_list_costs_as_many_queries_however_long_it_is(
         ("gaps/{gap}/", 3),
         ("sync-runs/{run}/", 2),
         ("tracking-servers/{server}/", 1),
+        ("attestations/{attestation}/", 2),
     ],
 )
 def test_a_detail_costs_few_queries(
@@ -187,6 +193,7 @@ def test_a_detail_costs_few_queries(
         "model": version.registered_model_id,
         "version": version.pk,
         "gap": a_gap(version).pk,
+        "attestation": an_attestation(version, contradicted_since=days(1)).pk,
         "server": server.pk,
         "run": a_sync(server).pk,
     }

@@ -30,7 +30,9 @@ from tests.rows import (
     a_sync,
     a_version,
     an_alias_move,
+    an_attestation,
     an_evaluation,
+    an_evidence_file,
     an_unregistered_model,
     days,
 )
@@ -96,6 +98,8 @@ READ = (
     "sync-runs/{sync-runs}/",
     "sync-runs/{sync-runs}/failures/",
     "unregistered-models/{unregistered-models}/",
+    "attestations/{attestations}/",
+    "evidence-files/{evidence-files}/",
 )
 
 
@@ -153,6 +157,9 @@ DOCUMENTS = {
 }  # fmt: skip
 
 
+SAID_OTHERWISE = {"value": "zoe", "told": {"source": "run tag"}, "seen": None}
+
+
 @pytest.mark.parametrize("path", [*(f"{prefix}/" for prefix in LISTS), *READ])
 def test_what_is_told_is_what_the_schema_describes(
     path: str, alices: Caller, in_acme: tenancy.Acting, source: Source
@@ -163,6 +170,7 @@ def test_what_is_told_is_what_the_schema_describes(
         governance={"code_dirty": True, "jurisdictions": ["EU"]},
         provenance={"owner": {"source": "run tag", "key": "owner"}},
         others={"owner": [["eve", {"source": "run info"}]]},
+        ingested={"owner": SAID_OTHERWISE},
         **DOCUMENTS,
         run=a_run(source),
         incomplete={"run": "It was deleted."},
@@ -175,7 +183,17 @@ def test_what_is_told_is_what_the_schema_describes(
     run = a_sync(a_server(source))
     enable(run.server)
     WebhookDelivery.objects.create(server=run.server, delivery_id="1", event="a.b")
+    attestation = an_attestation(
+        version,
+        evidence_file=an_evidence_file(),
+        attested_by=alices.user,
+        contradicted_since=days(1),
+    )
+    version.ingested["owner"]["attestation"] = attestation.pk
+    version.save()
     ids = {
+        "attestations": attestation.pk,
+        "evidence-files": attestation.evidence_file_id,
         "registered-models": version.registered_model_id,
         "modelInventory": version.pk,
         "gaps": a_gap(version).pk,
