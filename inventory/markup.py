@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from accounts import markup
 from inventory.models import (
+    Attestation,
     ModelVersion,
     Observed,
     Perishable,
@@ -171,4 +172,27 @@ def drawn(row: Row) -> SafeString:
         row.possible.width,
         row.certain.x,
         row.certain.width,
+    )
+
+
+_ATTESTATION_TONES = {
+    Attestation.State.IN_FORCE: "good",
+    Attestation.State.EXPIRED: "weak",
+}
+
+
+def attestation_state(attestation: Attestation) -> SafeString:
+    """Return whether an attestation holds, and whether its source says otherwise."""
+    state = attestation.state
+    chip = markup.chip(state.label, _ATTESTATION_TONES.get(state, ""))
+    if attestation.contradicted_since is None:
+        return chip
+    return format_html(
+        "{} {}",
+        chip,
+        markup.chip(
+            "MLflow says otherwise",
+            "high",
+            title=f"Since {markup.exact(attestation.contradicted_since)}",
+        ),
     )

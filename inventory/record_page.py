@@ -9,6 +9,8 @@ from typing import Any
 
 from accounts.history import FieldChange
 from inventory.backends import backend_of
+from inventory.effective import contradicts
+from inventory.fields import ATTESTABLE
 from inventory.models import ModelVersion
 from inventory.records import FIELDS, Field, Group, Kind, Section, is_known
 
@@ -45,6 +47,32 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Ingested:
+    """What the source tells of a field that is attested, if it tells anything."""
+
+    value: Any
+    source: Source | None
+    attestation: int
+    is_contradiction: bool  # which nobody has decided on
+
+    @classmethod
+    def of(cls, version: ModelVersion, name: str) -> Ingested | None:
+        entry = version.ingested.get(name)
+        if entry is None:
+            return None
+        return cls(
+            value=entry["value"],
+            source=Source.of(entry["told"]) if entry["told"] else None,
+            attestation=entry["attestation"],
+            is_contradiction=contradicts(entry, version.value(name)),
+        )
+
+    @property
+    def is_known(self) -> bool:
+        return is_known(self.value)
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """One field of the record; `unread` says why its section is older than the rest."""
 
@@ -53,6 +81,11 @@ class Shown:
     source: Source | None
     others: tuple[tuple[Any, Source], ...]
     unread: str
+    ingested: Ingested | None
+
+    @property
+    def is_attestable(self) -> bool:
+        return self.field.name in ATTESTABLE
 
     @property
     def is_known(self) -> bool:
@@ -127,22 +160,25 @@ def groups(version: ModelVersion) -> list[ShownGroup]:
     return [ShownGroup(group, tuple(_fields(version, group))) for group in Group]
 
 
+def shown(version: ModelVersion, field: Field) -> Shown:
+    """Return one field of the record of a version. Costs no query."""
+    name = field.name
+    told = version.provenance.get(name)
+    source = Source.of(told) if told else None
+    return Shown(
+        field=field,
+        value=version.value(name),
+        source=source,
+        others=tuple(
+            (value, Source.of(loser)) for value, loser in version.others.get(name, ())
+        ),
+        unread=version.incomplete.get(source.section, "") if source else "",
+        ingested=Ingested.of(version, name),
+    )
+
+
 def _fields(version: ModelVersion, group: Group) -> Iterator[Shown]:
-    for name, field in FIELDS.items():
-        if field.group is not group:
-            continue
-        told = version.provenance.get(name)
-        source = Source.of(told) if told else None
-        yield Shown(
-            field=field,
-            value=version.value(name),
-            source=source,
-            others=tuple(
-                (value, Source.of(loser))
-                for value, loser in version.others.get(name, ())
-            ),
-            unread=version.incomplete.get(source.section, "") if source else "",
-        )
+    return (shown(version, field) for field in FIELDS.values() if field.group is group)
 
 
 def words(change: FieldChange) -> FieldChange:
@@ -158,7 +194,12 @@ def words(change: FieldChange) -> FieldChange:
 
 
 # Documents whose keys are fields of the record, and what they say of a field.
-_OF_FIELDS = {"governance": "", "provenance": ": told by", "others": ": told as well"}
+_OF_FIELDS = {
+    "governance": "",
+    "provenance": ": told by",
+    "others": ": told as well",
+    "ingested": ": told, and attested otherwise",
+}
 _COLUMNS = {"tags": "Version tag", "incomplete": "Not read"}
 
 
@@ -167,6 +208,8 @@ def _told(value: Any) -> Any:
     if isinstance(value, Mapping) and "source" in value:
         source = Source.of(value)
         return f"{source.words}{' (weak)' if source.is_weak else ''}"
+    if isinstance(value, Mapping) and "attestation" in value:
+        return value["value"]
     if isinstance(value, list) and value and isinstance(value[0], list):
         return [f"{other} ({_told(told)})" for other, told in value]
     return value

@@ -110,6 +110,9 @@ UNFOLD: dict[str, Any] = {
                         "inventory_modelversion_coverage",
                     ),
                     _item(
+                        "Attestations", "verified", "inventory_attestation_changelist"
+                    ),
+                    _item(
                         "Unregistered models",
                         "help_center",
                         "inventory_unregisteredmodel_changelist",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from inventory.admin.attestations import AttestationAdmin
 from inventory.admin.models import RegisteredModelAdmin
 from inventory.admin.unregistered import UnregisteredModelAdmin
 from inventory.admin.versions import Act, ModelVersionAdmin
 
 __all__ = (
     "Act",
+    "AttestationAdmin",
     "ModelVersionAdmin",
     "RegisteredModelAdmin",
     "UnregisteredModelAdmin",

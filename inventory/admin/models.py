@@ -17,7 +17,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import JSONObject
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -25,11 +25,13 @@ from django.utils.timezone import now
 
 from accounts import markup
 from accounts.pages import HistoryPage, RecordPage
+from accounts.roles import Permission
 from inventory import markup as parts
 from inventory import spans
 from inventory.admin import filters, search
+from inventory.admin.attesting import attest_page
 from inventory.histories import alias_history, serving
-from inventory.models import ModelVersion, RegisteredModel
+from inventory.models import Attestation, ModelVersion, RegisteredModel
 from inventory.records import Stage
 
 VERSIONS_SHOWN = 100
@@ -61,6 +63,22 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     search_fields = ("name",)
     search_help_text = "Name, owner or tag, as in risk_category=high"
     ordering = ("name", "pk")
+    actions = ("attest_selected",)
+    permissions: ClassVar[dict[str, Permission]] = {
+        "view": Permission.VIEW,
+        "attest": Permission.ATTEST,
+    }
+
+    def has_attest_permission(self, request: HttpRequest) -> bool:
+        return self._may("attest")
+
+    @admin.action(description="Attest a field…", permissions=["attest"])
+    def attest_selected(
+        self, request: HttpRequest, queryset: QuerySet[RegisteredModel]
+    ) -> HttpResponse:
+        """Attest of models, and so of all their versions."""
+        chosen = queryset.order_by().values_list("pk", flat=True)
+        return attest_page(self.admin_site, request, models=list(chosen))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
         return with_versions(super().get_queryset(request).select_related("source"))
@@ -114,7 +132,10 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     def record_context(
         self, request: HttpRequest, row: RegisteredModel
     ) -> dict[str, Any]:
-        """Costs three queries: versions, who served, aliases. `?alias=` chooses one."""
+        """Costs four queries: versions, who served, aliases, attestations.
+
+        `?alias=` chooses one.
+        """
         versions = self.versions_of(row)
         shown = list(versions[: VERSIONS_SHOWN + 1])
         served = serving(row)
@@ -133,6 +154,11 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
             "more_served": len(served) > SPANS_SHOWN,
             "more_held": len(held) > SPANS_SHOWN,
             "model": row,
+            "attestations": Attestation.objects.in_force()
+            .filter(registered_model=row)
+            .select_related("attested_by")
+            .order_by("field"),
+            "may_attest": self.has_attest_permission(request),
             "versions": shown[:VERSIONS_SHOWN],
             "are_more": len(shown) > VERSIONS_SHOWN,
             "all_versions": reverse("admin:inventory_modelversion_changelist")

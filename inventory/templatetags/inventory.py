@@ -27,6 +27,7 @@ register.filter("completeness", parts.completeness)
 register.filter("between", parts.between)
 register.filter("observed", parts.observed)
 register.filter("drawn", parts.drawn)
+register.filter("attestation_state", parts.attestation_state)
 
 _STATES = {
     State.HASHED: ("hashed", "good", "The digest is of the bytes that MLflow served."),
