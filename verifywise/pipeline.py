@@ -92,8 +92,7 @@ def judge_again(version_ids: Sequence[int]) -> str:
     report = evaluate_organization(organization, version_ids=version_ids)
     opened = report.opened + report.reopened
     return (
-        f"{count:,} {noun} judged again: {report.closed} of the gaps closed, "
-        f"{opened} opened."
+        f"{count:,} {noun} judged again: {report.closed} gaps closed, {opened} opened."
     )
 
 

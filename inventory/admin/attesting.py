@@ -18,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import (
     INPUT_CLASSES,
+    UnfoldAdminFileFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -93,6 +94,7 @@ class AttestForm(ReasonForm):
         required=False,
         label="Evidence file",
         help_text="What proves it, up to 20 MB. It is kept, and never opened here.",
+        widget=UnfoldAdminFileFieldWidget,
     )
     field_order = ("value", "reason", "expires_on", "evidence")
 

@@ -34,7 +34,7 @@ def test_one_field_is_attested_from_the_record_with_a_file(
     sign_in(page, olga)
     page.get_by_role("link", name="Versions").first.click()
     page.get_by_role("link", name="model-000").first.click()
-    page.get_by_role("link", name="Record", exact=False).first.click()
+    page.locator(".vw-tabs a[href='#record']").click()
 
     page.get_by_role("link", name="Attest Data sensitivity").click()
     page.get_by_label("Data sensitivity").select_option("phi")

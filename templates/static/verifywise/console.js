@@ -58,8 +58,9 @@
       const action = form.querySelector("select[name=action]");
       const chosen = action && action.selectedOptions[0];
       const count = form.querySelectorAll("input.action-select:checked").length;
-      if (chosen && chosen.value) {
-        const name = chosen.textContent.trim();
+      const name = chosen ? chosen.textContent.trim() : "";
+      // “Attest a field…” asks on a page of its own.
+      if (chosen && chosen.value && !name.endsWith("…")) {
         return {
           title: `${name}?`,
           text: count === 1 ? "One row is selected." : `${count} rows are selected.`,
