@@ -62,7 +62,12 @@ def test_the_standing_schedules_are_made_once() -> None:
     ensure_standing()
     ensure_standing()
 
-    for job in ("tend", "evaluate_everybody", "forget_deliveries"):
+    for job in (
+        "tend",
+        "lapse_attestations",
+        "evaluate_everybody",
+        "forget_deliveries",
+    ):
         assert Schedule.objects.filter(func=f"verifywise.jobs.{job}").count() == 1
 
 
