@@ -193,7 +193,7 @@ def test_models_can_be_ordered_by_their_gravest_gaps(
             judge(a_version(a_model(mlflow, name)), **counts)
         a_version(a_model(mlflow, "d"))
 
-    by_gaps = Visitor(alice).rows(MODELS, o="1")
+    by_gaps = Visitor(alice).rows(MODELS, o="2")
 
     assert [row.split()[0] for row in by_gaps] == ["b", "a", "c", "d"]
 
