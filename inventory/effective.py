@@ -130,7 +130,11 @@ def settle(versions: QuerySet[ModelVersion], *, at: datetime) -> list[int]:
     done: list[int] = []
     for first in range(0, len(pks), BATCH):
         chunk = ModelVersion.objects.filter(pk__in=pks[first : first + BATCH])
-        rows = list(chunk.select_for_update(no_key=True).order_by("pk"))
+        rows = list(
+            chunk.select_for_update(no_key=True, of=("self",))
+            .select_related("registered_model")  # whose name is a field of the record
+            .order_by("pk")
+        )
         attested = InForce.over(
             models={row.registered_model_id for row in rows},
             versions=[row.pk for row in rows],
