@@ -41,6 +41,8 @@ class Report:
     refreshed: int = 0
     closed: int = 0
     undecided: int = 0
+    waived: int = 0
+    unwaived: int = 0  # whose waiver is over
     last_id: int = 0
 
     def add(self, other: Report) -> None:
@@ -76,7 +78,8 @@ class Measure:
 
 
 REPORTED = (
-    "evaluated", "changed", "opened", "reopened", "refreshed", "closed", "undecided"
+    "evaluated", "changed", "opened", "reopened", "refreshed", "closed", "undecided",
+    "waived", "unwaived",
 )  # fmt: skip
 
 
@@ -135,6 +138,7 @@ class _Row(NamedTuple):
 
     pk: int
     changed_at: datetime
+    registered_model_id: int
     fingerprint: str | None
     judged: datetime | None
     policy: int | None
@@ -144,6 +148,7 @@ class _Row(NamedTuple):
 COLUMNS = (
     "pk",
     "changed_at",
+    "registered_model_id",
     "evaluation__fingerprint",
     "evaluation__judged",
     "evaluation__policy",
@@ -222,6 +227,7 @@ def _evaluate_chunk(rows: Sequence[_Row], measure: Measure, *, at: datetime) -> 
             evaluate(facts[row.pk], measure.rules, measure.thresholds),
             judged=row.changed_at,
             policy=measure.policy,
+            registered_model_id=row.registered_model_id,
         )
         if judgement.fingerprint != row.fingerprint:
             changed.append(judgement)

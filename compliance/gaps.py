@@ -1,5 +1,7 @@
 """From results to gaps: open, refresh, close, reopen, and mark what cannot be checked.
 
+What a waiver in force covers is waived where it would be open.
+
 Everything works on one chunk inside the caller's `acting_for`, in bulk.
 """
 
@@ -10,15 +12,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from django.db import connection, models
 
 from accounts.tenancy import current_organization_id
-from compliance.catalogue import Kind, Severity
+from compliance.catalogue import Kind
+from compliance.covers import Cover, Covers
 from compliance.engine import Result, Verdict
-from compliance.models import Evaluation, Gap, GapEvent, ResultChange
+from compliance.models import Evaluation, Gap, GapEvent, ResultChange, Waiver
 
 BATCH = 500
 LOCK_SPACE = 8  # first key of the advisory locks that keep two evaluations apart
@@ -38,9 +41,10 @@ Subject = Literal["version", "source"]
 class Judgement:
     """All results for one version or source, and the digest by which they are compared.
 
-    `judged` is the version's `changed_at` as it was read, None for a source. `policy`
-    is the number of the one that rules and thresholds are from; the digest is of what
-    was found, and of how grave a policy has it, but not of its number.
+    `judged` is the version's `changed_at` as it was read, and `registered_model_id` its
+    model; None for a source. `policy` is the number of the one that rules and thresholds
+    are from; the digest is of what was found, and of how grave a policy has it, but not
+    of its number.
     """
 
     subject_id: int
@@ -49,6 +53,7 @@ class Judgement:
     fingerprint: str
     judged: datetime | None = None
     policy: int = 0
+    registered_model_id: int | None = None
 
     @classmethod
     def of(
@@ -58,6 +63,7 @@ class Judgement:
         *,
         judged: datetime | None = None,
         policy: int = 0,
+        registered_model_id: int | None = None,
     ) -> Judgement:
         stored = {result.rule.id: result.to_json() for result in results}
         grades = [
@@ -77,6 +83,7 @@ class Judgement:
             ).hexdigest(),
             judged=judged,
             policy=policy,
+            registered_model_id=registered_model_id,
         )
 
 
@@ -86,6 +93,7 @@ class Reconciliation:
 
     subject: Subject
     at: datetime
+    covers: Covers
     evaluations: list[Evaluation] = field(default_factory=list)
     new_gaps: list[Gap] = field(default_factory=list)
     changed_gaps: list[Gap] = field(default_factory=list)
@@ -113,7 +121,7 @@ class Reconciliation:
             after[rule_id] = judgement.stored[rule_id]
             if since := self._since(evaluation, former, result):
                 after[rule_id]["since"] = since
-            event = self._follow(judgement.subject_id, result, gaps)
+            event, words = self._follow(judgement, result, gaps)
             if former and not (is_steady and event is GapEvent.NONE):
                 self._keep(
                     judgement.subject_id,
@@ -122,7 +130,7 @@ class Reconciliation:
                     before=former["verdict"],
                     after=result.verdict,
                     event=event,
-                    detail=result.outcome.detail,
+                    detail=words,
                     policy=judgement.policy,
                 )
         for rule_id in before.keys() - after.keys():
@@ -145,27 +153,41 @@ class Reconciliation:
         return None if evaluation.pk is None else self.at.isoformat()
 
     def _follow(
-        self, subject_id: int, result: Result, gaps: dict[str, Gap]
-    ) -> GapEvent:
-        """Bring the rule's gap in line with its result, if the rule makes gaps."""
+        self, judgement: Judgement, result: Result, gaps: dict[str, Gap]
+    ) -> tuple[GapEvent, str]:
+        """Bring the rule's gap in line with its result, if the rule makes gaps.
+
+        Return what happened, and why.
+        """
         entry = result.rule.entry
         gap = gaps.get(entry.id)
+        words = result.outcome.detail
         if entry.kind not in GAP_KINDS:
-            return GapEvent.NONE
+            return GapEvent.NONE, words
+        cover = self.covers.of(
+            entry.id,
+            gap_id=gap.pk if gap else None,
+            registered_model_id=judgement.registered_model_id,
+        )
         if gap is not None:
-            event = gap.follow(result, at=self.at)
+            over = gap.waived_until
+            event = gap.follow(result, at=self.at, cover=cover)
             if event is not GapEvent.NONE:
                 self.changed_gaps.append(gap)
+            if event is GapEvent.UNWAIVED and over is not None:
+                words = over_by_itself(over)
         elif result.verdict is Verdict.FAIL:
             event = GapEvent.OPENED
-            gaps[entry.id] = self._open(subject_id, result)
+            gap = gaps[entry.id] = self._open(judgement.subject_id, result)
+            if cover is not None:
+                event = gap.stand_under(cover)
         else:
             event = GapEvent.NONE
+        if event is GapEvent.WAIVED and cover is not None:
+            words = cover.sentence
         if event is not GapEvent.NONE:
-            self.events.append(
-                (subject_id, entry.id, event.value, result.outcome.detail)
-            )
-        return event
+            self.events.append((judgement.subject_id, entry.id, event.value, words))
+        return event, words
 
     def _open(self, subject_id: int, result: Result) -> Gap:
         entry = result.rule.entry
@@ -192,7 +214,7 @@ class Reconciliation:
         """Close the gap of a rule that judges no longer, and say why."""
         subject_id = judgement.subject_id
         event = GapEvent.NONE
-        if gap is not None and gap.is_open:
+        if gap is not None and not gap.is_closed:
             event = gap.close(at=self.at)
             self.changed_gaps.append(gap)
             self.events.append((subject_id, rule_id, event.value, SWITCHED_OFF))
@@ -230,13 +252,10 @@ def reconcile(
     """Store changed results, and bring the gaps in line with them.
 
     Waits for another evaluation of the organization to end, and leaves alone what it
-    judged on later facts, or under a later policy. Costs three queries to read, however many judgements.
+    judged on later facts, or under a later policy. Costs four queries to read, however
+    many judgements.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, %s)",
-            [LOCK_SPACE, current_organization_id()],
-        )
+    lock_gaps()
     ids = [judgement.subject_id for judgement in judgements]
     within = {f"{subject}__in": ids}
     evaluations = {
@@ -245,7 +264,7 @@ def reconcile(
     }
     gaps = gaps_of(ids, subject=subject)
 
-    done = Reconciliation(subject, at)
+    done = Reconciliation(subject, at, covers_in_force(at.date()))
     for judgement in judgements:
         evaluation = evaluations.get(judgement.subject_id) or Evaluation(
             **{f"{subject}_id": judgement.subject_id}, created_at=at
@@ -264,6 +283,37 @@ def gaps_of(ids: Sequence[int], *, subject: Subject) -> dict[int, dict[str, Gap]
     return gaps
 
 
+def lock_gaps() -> None:
+    """Wait until nobody else evaluates the organization, or decides on its waivers.
+
+    Take it before any row of a waiver: evaluations, which hold it, point gaps to them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, %s)",
+            [LOCK_SPACE, current_organization_id()],
+        )
+
+
+def covers_in_force(today: date) -> Covers:
+    """Return all waivers in force. Costs one query."""
+    return Covers(
+        Cover(
+            waiver_id=waiver.pk,
+            rule_id=waiver.rule_id,
+            gap_id=waiver.gap_id,
+            registered_model_id=waiver.registered_model_id,
+            until=waiver.ends_on,
+            sentence=waiver.sentence,
+        )
+        for waiver in Waiver.objects.in_force(today).select_related("decided_by")
+    )
+
+
+def over_by_itself(last_day: date) -> str:
+    return f"The waiver ended by itself on {last_day:%-d %B %Y}."
+
+
 def _is_later(evaluation: Evaluation, judgement: Judgement) -> bool:
     if evaluation.policy > judgement.policy:
         return True
@@ -273,13 +323,11 @@ def _is_later(evaluation: Evaluation, judgement: Judgement) -> bool:
 
 
 def count(evaluation: Evaluation, gaps: Iterable[Gap]) -> None:
-    """Count the open gaps by severity, those of missing fields apart."""
+    """Count the open gaps by severity, those of missing fields and waived ones apart."""
     counts = Counter(
-        "missing_fields"
-        if gap.kind == Gap.Kind.MISSING_FIELD
-        else Severity(gap.severity).name.lower()
+        "waived" if gap.status == Gap.Status.WAIVED else gap.counted_as
         for gap in gaps
-        if gap.is_open
+        if not gap.is_closed
     )
     for name in Evaluation.COUNTS:
         setattr(evaluation, name, counts[name])

@@ -14,6 +14,7 @@ from compliance.models.gaps import (
     ResultChange,
 )
 from compliance.models.policies import Policy, PolicyEditor, PolicyQuerySet
+from compliance.models.waivers import Waiver
 
 __all__ = (
     "GATES",
@@ -28,4 +29,5 @@ __all__ = (
     "PolicyEditor",
     "PolicyQuerySet",
     "ResultChange",
+    "Waiver",
 )

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 
 from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
 from compliance.catalogue import Entry, Gate, Severity, catalogue
+from compliance.covers import Cover
 from compliance.engine import Result, Verdict, rulebook
 from compliance.remedies import Remedy, remedy_for
 from inventory.models import ModelVersion, Source
@@ -31,6 +32,8 @@ class GapEvent(models.TextChoices):
     REFRESHED = "refreshed", "Refreshed"
     CLOSED = "closed", "Closed"
     UNDECIDED = "undecided", "Cannot be checked"
+    WAIVED = "waived", "Waived"
+    UNWAIVED = "unwaived", "Open again"
     NONE = "none", "Nothing"
 
 
@@ -47,11 +50,11 @@ class Evaluation(TenantModel):
 
     `results` maps a rule's id to `engine.Result.to_json()` and, where the verdict is
     younger than the first evaluation, the time `since` which it is so. The counts are
-    of open gaps. A row is rewritten only when a result differs; where a new policy
-    changes none, its number alone is.
+    of open gaps, and of waived ones apart. A row is rewritten only when a result
+    differs; where a new policy changes none, its number alone is.
     """
 
-    COUNTS = ("critical", "high", "medium", "low", "missing_fields")
+    COUNTS = ("critical", "high", "medium", "low", "missing_fields", "waived")
 
     version = OneToOneInOrganization(
         ModelVersion, models.CASCADE, null=True, related_name="evaluation"
@@ -75,6 +78,7 @@ class Evaluation(TenantModel):
     medium = models.PositiveSmallIntegerField(default=0)
     low = models.PositiveSmallIntegerField(default=0)
     missing_fields = models.PositiveSmallIntegerField(default=0)
+    waived = models.PositiveSmallIntegerField(default=0)
 
     class Meta(TenantModel.Meta):
         constraints = (
@@ -102,8 +106,23 @@ class Evaluation(TenantModel):
 
 
 class GapQuerySet(models.QuerySet["Gap"]):
+    """A waiver counts until the end of its last day, however late the job that ends it."""
+
     def open(self) -> GapQuerySet:
-        return self.filter(status=Gap.Status.OPEN)
+        return self.filter(
+            Q(status=Gap.Status.OPEN)
+            | Q(status=Gap.Status.WAIVED, waived_until__lt=now().date())
+        )
+
+    def waived(self) -> GapQuerySet:
+        return self.filter(
+            Q(waived_until=None) | Q(waived_until__gte=now().date()),
+            status=Gap.Status.WAIVED,
+        )
+
+    def live(self) -> GapQuerySet:
+        """Return what is not closed: open, or waived."""
+        return self.filter(status__in=(Gap.Status.OPEN, Gap.Status.WAIVED))
 
     def present(self) -> GapQuerySet:
         """Leave out the gaps of versions that their source no longer tells."""
@@ -115,6 +134,7 @@ class Gap(TenantModel):
 
     A gap is never deleted: a rule that passes again closes it, a relapse opens it
     anew, and its changes stay. While the rule cannot be decided it stays as it is.
+    While a waiver is in force it is waived instead of open, and its rule still fails.
     """
 
     class Kind(models.TextChoices):
@@ -123,6 +143,7 @@ class Gap(TenantModel):
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
+        WAIVED = "waived", "Waived"
         CLOSED = "closed", "Closed"
 
     # Without index and key of their own: the constraints below have both.
@@ -161,6 +182,10 @@ class Gap(TenantModel):
     unknown_since = models.DateTimeField(
         "cannot be checked since", null=True, blank=True
     )
+    waiver = models.ForeignKey(
+        "compliance.Waiver", models.PROTECT, null=True, related_name="waived_gaps"
+    )
+    waived_until = models.DateField(null=True, help_text="None: until it is revoked.")
 
     objects = GapQuerySet.as_manager()
 
@@ -170,6 +195,7 @@ class Gap(TenantModel):
             *TenantModel.Meta.constraints,
             SameOrganization(field="version", name="same_compliance_gap_version"),
             SameOrganization(field="source", name="same_compliance_gap_source"),
+            SameOrganization(field="waiver", name="same_compliance_gap_waiver"),
             one_subject("gap_of_version_or_source"),
             models.UniqueConstraint(
                 fields=["organization", "version", "rule_id"],
@@ -185,16 +211,20 @@ class Gap(TenantModel):
                 name="gap_closed_at_iff_closed",
             ),
             models.CheckConstraint(
+                condition=Q(status="waived") ^ Q(waiver=None),
+                name="gap_waived_iff_waiver",
+            ),
+            models.CheckConstraint(
                 condition=Q(severity__in=Severity), name="gap_severity_known"
             ),
             models.CheckConstraint(condition=Q(gate__in=Gate), name="gap_gate_known"),
         )
         indexes = (
-            # The list of gaps: open ones, worst first.
+            # The list of gaps: open and waived ones, worst first.
             models.Index(
                 fields=["organization", "severity"],
-                condition=Q(status="open"),
-                name="gap_open_by_severity",
+                condition=Q(status__in=("open", "waived")),
+                name="gap_live_by_severity",
             ),
         )
 
@@ -202,49 +232,88 @@ class Gap(TenantModel):
         return f"{self.rule_id} on {self.version or self.source}"
 
     @property
-    def is_open(self) -> bool:
-        return self.status == Gap.Status.OPEN
+    def counted_as(self) -> str:
+        """The count of `Evaluation.COUNTS` that an open gap of this kind is part of."""
+        if self.kind == Gap.Kind.MISSING_FIELD:
+            return "missing_fields"
+        return Severity(self.severity).name.lower()
 
-    def follow(self, result: Result, *, at: datetime) -> GapEvent:
+    @property
+    def is_closed(self) -> bool:
+        return self.status == Gap.Status.CLOSED
+
+    @property
+    def is_waived(self) -> bool:
+        if self.status != Gap.Status.WAIVED:
+            return False
+        return self.waived_until is None or self.waived_until >= now().date()
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.is_closed or self.is_waived)
+
+    @property
+    def current_status(self) -> Gap.Status:
+        """The status as of today, even where the job that ends waivers is late."""
+        return Gap.Status.OPEN if self.is_open else Gap.Status(self.status)
+
+    def follow(
+        self, result: Result, *, at: datetime, cover: Cover | None = None
+    ) -> GapEvent:
         """Bring the gap in line with a new result of its rule, unsaved.
 
-        An undecided rule leaves the gap open, as grave as the policy has it, and marks
-        it.
+        `cover` is the waiver in force over it. An undecided rule leaves the gap open or
+        waived, as grave as the policy has it, and marks it.
         """
-        if result.verdict is Verdict.FAIL:
-            return self._fail(result, at=at)
-        if not self.is_open:
+        is_undecided = result.verdict.is_undecided
+        if not is_undecided and result.verdict is not Verdict.FAIL:
+            return GapEvent.NONE if self.is_closed else self.close(at=at)
+        if not is_undecided:
+            return self._fail(result, at=at, cover=cover)
+        if self.is_closed:
             return GapEvent.NONE
-        if not result.verdict.is_undecided:
-            return self.close(at=at)
         told = (self.severity, self.gate)
         self._grade(result.rule.entry)
-        if self.unknown_since is not None:
-            is_steady = told == (self.severity, self.gate)
-            return GapEvent.NONE if is_steady else GapEvent.REFRESHED
-        self.unknown_since = at
-        return GapEvent.UNDECIDED
+        event = self.stand_under(cover)
+        if self.unknown_since is None:
+            self.unknown_since = at
+            return GapEvent.UNDECIDED if event is GapEvent.NONE else event
+        if event is GapEvent.NONE and told != (self.severity, self.gate):
+            return GapEvent.REFRESHED
+        return event
 
-    def _fail(self, result: Result, *, at: datetime) -> GapEvent:
+    def _fail(self, result: Result, *, at: datetime, cover: Cover | None) -> GapEvent:
         entry = result.rule.entry
         told = (self.detail, self.severity, self.gate, self.rule_version)
         self.detail, self.rule_version = result.outcome.detail, entry.version
         self._grade(entry)
         tells = (self.detail, self.severity, self.gate, self.rule_version)
         event = GapEvent.NONE
-        if not self.is_open:
-            event = GapEvent.REOPENED
+        if self.is_closed:
             self.status, self.closed_at, self.reopened_at = Gap.Status.OPEN, None, at
+            event = GapEvent.REOPENED
         elif told != tells or self.unknown_since:
             event = GapEvent.REFRESHED
+        covered = self.stand_under(cover)
         self.unknown_since = None
-        return event
+        return event if covered is GapEvent.NONE else covered
+
+    def stand_under(self, cover: Cover | None) -> GapEvent:
+        """Be waived by this waiver, or by none, unsaved; a closed gap is not asked."""
+        formerly = self.status
+        self.waiver_id = cover.waiver_id if cover else None
+        self.waived_until = cover.until if cover else None
+        self.status = Gap.Status.WAIVED if cover else Gap.Status.OPEN
+        if self.status == formerly:
+            return GapEvent.NONE
+        return GapEvent.WAIVED if cover else GapEvent.UNWAIVED
 
     def _grade(self, entry: Entry) -> None:
         self.severity, self.gate = entry.severity.value, entry.gate.value
 
     def close(self, *, at: datetime) -> GapEvent:
         self.status, self.closed_at, self.unknown_since = Gap.Status.CLOSED, at, None
+        self.waiver_id = self.waived_until = None
         return GapEvent.CLOSED
 
     @property
