@@ -1,4 +1,4 @@
-"""What can go wrong with rules, thresholds and policies. The messages are for people."""
+"""What can go wrong with rules, policies and waivers. The messages are for people."""
 
 from __future__ import annotations
 
@@ -27,3 +27,7 @@ class PolicyError(Exception):
 
 class PolicyConflict(Exception):
     """Somebody else was faster: nothing was changed. The message is for people."""
+
+
+class WaiverSettled(Exception):
+    """The act came too late, or for the wrong waiver: it is in no state for it."""

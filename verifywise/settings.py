@@ -282,6 +282,10 @@ SOURCE_FACTS = (
 )
 SYNC_CRON = env.cron("SYNC_CRON", default="0 * * * *")
 
+# How long a waiver may last
+
+WAIVER_MAX_DAYS = env.integer("WAIVER_MAX_DAYS", default=366, least=1, most=3660)
+
 # Mail, logs
 
 vars().update(env.email_url("EMAIL_URL"))
