@@ -11,6 +11,7 @@ from django_q.tasks import async_task
 
 from accounts import tenancy
 from accounts.models import Organization
+from compliance import waivers
 from inventory import attestations
 from mlflow_sync import breaker, lease, queueing, servers
 from mlflow_sync.exceptions import SyncAlreadyActive, SyncError
@@ -104,6 +105,13 @@ def tend() -> None:
             ):
                 endpoints.follow_up(server)
             file_runs.tend()
+
+
+def end_waivers() -> None:
+    """Once a day, just after midnight in UTC: open again what is waived no longer."""
+    for organization in Organization.objects.filter(closed_at=None):
+        with tenancy.acting_for(organization, origin="scheduler"):
+            waivers.lapse()
 
 
 def forget_deliveries() -> None:

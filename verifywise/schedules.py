@@ -9,7 +9,12 @@ from django_q.models import Schedule
 _LOCK_SPACE = 9  # advisory locks: django-q2 lets two schedules have one name
 _STANDING = (
     ("close the syncs of dead workers", "verifywise.jobs.tend", "*/5 * * * *"),
-    ("end what expired", "verifywise.jobs.lapse_attestations", "5 0 * * *"),
+    (
+        "end what is attested no longer",
+        "verifywise.jobs.lapse_attestations",
+        "5 0 * * *",
+    ),
+    ("end what waivers are over", "verifywise.jobs.end_waivers", "5 0 * * *"),
     ("judge what time breaks", "verifywise.jobs.evaluate_everybody", "15 0 * * *"),
     ("forget old deliveries", "verifywise.jobs.forget_deliveries", "45 0 * * *"),
 )
