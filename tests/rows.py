@@ -8,8 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.utils.timezone import now
+
+from accounts.models import User
 from compliance.catalogue import Gate, Severity
-from compliance.models import Evaluation, Gap, Policy
+from compliance.models import Evaluation, Gap, Policy, Waiver
 from compliance.policy import read
 from inventory.models import (
     AliasEvent,
@@ -162,6 +165,19 @@ def a_policy(number: int | None = None, **content: Any) -> Policy:
         content=said.to_json(),
         digest=said.digest,
     )
+
+
+def a_waiver(gap: Gap, by: User, **fields: Any) -> Waiver:
+    """Return a waiver that was asked for, and waives nothing by itself."""
+    told = {
+        "scope": Waiver.Scope.GAP,
+        "gap": gap,
+        "rule_id": gap.rule_id,
+        "reason": "We are moving.",
+        "ends_on": now().date() + timedelta(days=60),
+        "requested_by": by,
+    }
+    return Waiver.objects.create(**(told | fields))
 
 
 def an_evaluation(version: ModelVersion, **fields: Any) -> Evaluation:

@@ -8,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewSet
-from compliance.api import GapViewSet, PolicyViewSet, RuleViewSet
+from compliance.api import GapViewSet, PolicyViewSet, RuleViewSet, WaiverViewSet
 from inventory.api import (
     AttestationViewSet,
     ChangeHistoryViewSet,
@@ -35,6 +35,7 @@ ROUTES = (
     ("policies", PolicyViewSet),
     ("attestations", AttestationViewSet),
     ("evidence-files", EvidenceFileViewSet),
+    ("waivers", WaiverViewSet),
     ("unregistered-models", UnregisteredModelViewSet),
     ("sources", SourceViewSet),
     ("tracking-servers", TrackingServerViewSet),

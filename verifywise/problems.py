@@ -16,7 +16,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from accounts.middleware import MemberRequest
-from compliance.exceptions import PolicyConflict
+from compliance.exceptions import PolicyConflict, WaiverSettled
 from mlflow_sync.exceptions import SyncAlreadyActive, UndecryptableSecret
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,7 +24,7 @@ ROOTS = ("/api/", "/webhooks/")
 NOT_FOUND = "There is no such thing, or it is not yours to see."
 NOT_ALLOWED = "Your role does not allow this."
 OF_NO_FIELD = (api_settings.NON_FIELD_ERRORS_KEY, NON_FIELD_ERRORS)
-CONFLICTS = (PolicyConflict, SyncAlreadyActive, UndecryptableSecret)
+CONFLICTS = (PolicyConflict, SyncAlreadyActive, UndecryptableSecret, WaiverSettled)
 
 
 class Conflict(exceptions.APIException):

@@ -252,6 +252,9 @@ SPECTACULAR_SETTINGS = {
         "SyncRunStatus": "mlflow_sync.models.SyncRun.Status",
         "UnregisteredModelState": "inventory.models.UnregisteredModel.State",
         "Verdict": "compliance.models.VERDICTS",
+        "WaiverKind": "compliance.models.Waiver.Kind",
+        "WaiverScope": "compliance.models.Waiver.Scope",
+        "WaiverStatus": "compliance.models.Waiver.Status",
     },
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db.models import Q, QuerySet
 from django_filters import (
@@ -23,7 +23,7 @@ from accounts.rest import ReadOnlyTenantViewSet
 from compliance.api.fields import GATES, SEVERITIES, SeverityField
 from compliance.catalogue import Severity
 from compliance.engine import rulebook
-from compliance.models import VERDICTS, Evaluation, Gap, ResultChange
+from compliance.models import VERDICTS, Evaluation, Gap, GapQuerySet, ResultChange
 from inventory.api import DOCUMENTS, SourceReference
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
 from inventory.models import ModelVersion
@@ -92,6 +92,8 @@ class VersionReference(serializers.ModelSerializer[ModelVersion]):
                 "reopened_at": None,
                 "closed_at": None,
                 "unknown_since": None,
+                "waiver": None,
+                "waived_until": None,
             },
         )
     ]
@@ -102,6 +104,11 @@ class GapSerializer(serializers.ModelSerializer[Gap]):
     title = serializers.CharField(help_text="Of the rule.")
     severity = SeverityField()
     gate = serializers.ChoiceField(choices=GATES)
+    status = serializers.ChoiceField(
+        choices=Gap.Status.choices,
+        source="current_status",
+        help_text="As of today: what is waived is neither open nor closed.",
+    )
     model_version = VersionReference(
         source="version", allow_null=True, help_text="Null where a source is judged."
     )
@@ -134,6 +141,8 @@ class GapSerializer(serializers.ModelSerializer[Gap]):
             "reopened_at",
             "closed_at",
             "unknown_since",
+            "waiver",
+            "waived_until",
         )
         read_only_fields: tuple[str, ...] = fields
 
@@ -211,7 +220,12 @@ class GapDetailSerializer(GapSerializer):
 class GapFilter(PresenceFilter):
     absent_since = "version__absent_since"
 
-    status = MultipleChoiceFilter(choices=Gap.Status.choices, distinct=False)
+    status = MultipleChoiceFilter(
+        choices=Gap.Status.choices,
+        distinct=False,
+        method="filter_status",
+        label="As of today.",
+    )
     severity = TypedMultipleChoiceFilter(
         choices=SEVERITIES,
         coerce=lambda name: Severity[name.upper()],
@@ -234,6 +248,12 @@ class GapFilter(PresenceFilter):
     cannot_be_checked = FlagFilter("unknown_since", "isnull", exclude=True)
     opened_since = IsoDateTimeFilter("opened_at", "gte")
 
+    def filter_status(
+        self, queryset: QuerySet[Gap], name: str, value: list[str]
+    ) -> QuerySet[Gap]:
+        gaps = cast(GapQuerySet, queryset)
+        return gaps.of(*map(Gap.Status, value)) if value else gaps
+
     def filter_source(
         self, queryset: QuerySet[Gap], name: str, value: int
     ) -> QuerySet[Gap]:
@@ -241,7 +261,7 @@ class GapFilter(PresenceFilter):
 
 
 class GapViewSet(ReadOnlyTenantViewSet[Gap]):
-    """The gaps, open and closed, worst first."""
+    """The gaps, open, waived and closed, worst first."""
 
     queryset = Gap.objects.select_related(
         "source", "version__source", "version__registered_model"

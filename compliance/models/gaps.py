@@ -108,17 +108,21 @@ class Evaluation(TenantModel):
 class GapQuerySet(models.QuerySet["Gap"]):
     """A waiver counts until the end of its last day, however late the job that ends it."""
 
+    def of(self, *statuses: Gap.Status) -> GapQuerySet:
+        """Return the gaps that have one of these statuses as of today."""
+        over = Q(status=Gap.Status.WAIVED, waived_until__lt=now().date())
+        found = Q(status__in=statuses)
+        if Gap.Status.OPEN not in statuses:
+            found &= ~over
+        elif Gap.Status.WAIVED not in statuses:
+            found |= over
+        return self.filter(found)
+
     def open(self) -> GapQuerySet:
-        return self.filter(
-            Q(status=Gap.Status.OPEN)
-            | Q(status=Gap.Status.WAIVED, waived_until__lt=now().date())
-        )
+        return self.of(Gap.Status.OPEN)
 
     def waived(self) -> GapQuerySet:
-        return self.filter(
-            Q(waived_until=None) | Q(waived_until__gte=now().date()),
-            status=Gap.Status.WAIVED,
-        )
+        return self.of(Gap.Status.WAIVED)
 
     def live(self) -> GapQuerySet:
         """Return what is not closed: open, or waived."""

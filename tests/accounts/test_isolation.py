@@ -17,7 +17,7 @@ from django.urls import reverse
 from accounts import audit, tenancy
 from accounts.members import issue_token
 from accounts.models import ApiToken, AuditEvent, Membership, Organization, User
-from compliance.models import Gap, Policy
+from compliance.models import Gap, Policy, Waiver
 from inventory.models import (
     Attestation,
     EvidenceFile,
@@ -38,6 +38,11 @@ def a_run() -> SyncRun:
     return rows.a_sync(rows.a_server(rows.a_source()))
 
 
+def a_waiver() -> Waiver:
+    gap = rows.a_gap(rows.a_version(rows.a_model(rows.a_source())))
+    return rows.a_waiver(gap, User.objects.get(name="Bob"))
+
+
 ROWS: dict[type[Model], Callable[[], Model]] = {
     ApiToken: lambda: issue_token("CI", user=User.objects.get(name="Bob")),
     Attestation: lambda: rows.an_attestation(
@@ -55,6 +60,7 @@ ROWS: dict[type[Model], Callable[[], Model]] = {
     TrackingServer: lambda: rows.a_server(rows.a_source()),
     VocabularyEntry: rows.a_word,
     UnregisteredModel: lambda: rows.an_unregistered_model(rows.a_source()),
+    Waiver: a_waiver,
 }
 OF_NOBODY = {
     "me": "is about the caller",

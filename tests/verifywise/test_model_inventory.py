@@ -46,6 +46,7 @@ def test_models_and_versions_tell_their_open_gaps(
         "medium": 0,
         "low": 3,
         "missing_fields": 4,
+        "waived": 0,
     }
     assert (other["id"], other["gaps"]) == (unjudged.pk, None)
     entries = alices.results("modelInventory/", fields="version_number,gaps")
