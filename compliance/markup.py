@@ -25,7 +25,7 @@ def severity(value: int) -> SafeString:
 
 
 def badges(counts: Mapping[str, int] | None) -> SafeString:
-    """Return how many gaps are open, worst first, and missing fields apart.
+    """Return how many gaps are open, worst first; missing fields and waived ones apart.
 
     `counts` are those of `Evaluation.COUNTS`; None says that nothing was judged yet.
     """
@@ -40,6 +40,8 @@ def badges(counts: Mapping[str, int] | None) -> SafeString:
         told.append(
             ("missing", missing, "missing fields" if missing > 1 else "missing field")
         )
+    if waived := counts.get("waived") or 0:
+        told.append(("waived", waived, "waived"))
     if not told:
         return CLEAR
     return format_html(
@@ -68,6 +70,8 @@ def badges_of(version: ModelVersion) -> SafeString:
 def _sentence(tone: str, count: int) -> str:
     if tone == "missing":
         return f"{count} empty {'field' if count == 1 else 'fields'} of the risk group"
+    if tone == "waived":
+        return f"{count} waived {'gap' if count == 1 else 'gaps'}, which still fail"
     return f"{count} open {'gap' if count == 1 else 'gaps'} of {tone} severity"
 
 

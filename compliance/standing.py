@@ -63,11 +63,12 @@ _SENTENCES = {
 
 
 def standing(
-    gaps: Iterable[Obstacle], *, is_judged: bool, is_production: bool
+    gaps: Iterable[Obstacle], *, is_judged: bool, is_production: bool, waived: int = 0
 ) -> Standing:
     """Say what stands between a version and production.
 
-    The gravest gate decides; only its gaps are counted.
+    The gravest gate decides; only its gaps are counted. Waived gaps block nothing, and
+    are told.
     """
     if not is_judged:
         return Standing(Weight.UNJUDGED, "Not judged yet.")
@@ -78,8 +79,14 @@ def standing(
         if found := by_gate[gate]:
             weight, before, within = _SENTENCES[gate]
             sentence = within if is_production else before
-            return Standing(weight, sentence.format(counted(found)))
-    return Standing(Weight.CLEAR, "No open gap stands in the way of production.")
+            return Standing(weight, sentence.format(counted(found) + _and(waived)))
+    return Standing(
+        Weight.CLEAR, f"No open gap stands in the way of production{_and(waived)}."
+    )
+
+
+def _and(waived: int) -> str:
+    return f"; {waived} {'gap' if waived == 1 else 'gaps'} waived" if waived else ""
 
 
 def counted(severities: Counter[int]) -> str:

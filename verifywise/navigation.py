@@ -103,6 +103,7 @@ UNFOLD: dict[str, Any] = {
                     ),
                     _item("Versions", "layers", "inventory_modelversion_changelist"),
                     _item("Gaps", "rule", "compliance_gap_changelist"),
+                    _item("Waivers", "event_busy", "compliance_waiver_changelist"),
                     _item("Policies", "policy", "compliance_policy_changelist"),
                     _item(
                         "Coverage",

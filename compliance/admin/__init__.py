@@ -1,9 +1,16 @@
-"""What is judged, in the console: gaps, policies, badges on the inventory's pages."""
+"""What is judged, in the console: gaps, policies, waivers, badges on other pages."""
 
 from __future__ import annotations
 
 from compliance.admin.gaps import GapAdmin
 from compliance.admin.judged import JudgedModelAdmin, JudgedVersionAdmin
 from compliance.admin.policies import PolicyAdmin
+from compliance.admin.waivers import WaiverAdmin
 
-__all__ = ("GapAdmin", "JudgedModelAdmin", "JudgedVersionAdmin", "PolicyAdmin")
+__all__ = (
+    "GapAdmin",
+    "JudgedModelAdmin",
+    "JudgedVersionAdmin",
+    "PolicyAdmin",
+    "WaiverAdmin",
+)

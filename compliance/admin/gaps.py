@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,13 +15,21 @@ from django.utils.safestring import SafeString
 from accounts import markup
 from accounts.filters import ChoiceFilter
 from accounts.pages import RecordPage
+from accounts.roles import Permission
 from compliance import markup as parts
 from compliance.admin.shown import shown_gap
+from compliance.admin.waivers import ask_address
 from compliance.catalogue import Severity
 from compliance.markup import title
-from compliance.models import Gap
+from compliance.models import Gap, GapQuerySet, Waiver
 from inventory.admin.filters import ModelFilter as VersionsModelFilter
 from inventory.admin.models import HEAVY
+
+MOST_AT_ONCE = 200
+TOO_MANY = (
+    f"Choose {MOST_AT_ONCE} gaps at most. A rule that is not to count on a model, or on "
+    "all models, needs one waiver only: ask for it on the page of any of its gaps."
+)
 
 
 class SeverityFilter(ChoiceFilter):
@@ -57,14 +66,18 @@ class StatusFilter(ChoiceFilter):
     choices_offered = (
         ("open", "Open"),
         ("unknown", "Open, cannot be checked now"),
+        ("waived", "Waived"),
         ("closed", "Closed"),
         ("absent", "Open, of versions no longer told"),
     )
 
     def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
+        gaps = cast(GapQuerySet, rows)
         if choice == "closed":
             return rows.filter(status=Gap.Status.CLOSED)
-        rows = rows.filter(status=Gap.Status.OPEN)
+        if choice == "waived":
+            return gaps.waived().present()
+        rows = gaps.open()
         if choice == "absent":
             return rows.filter(version__absent_since__isnull=False)
         rows = rows.filter(version__absent_since=None)
@@ -88,9 +101,13 @@ class ModelFilter(VersionsModelFilter):
 
 @admin.register(Gap)
 class GapAdmin(RecordPage[Gap]):
-    """Gaps are computed; people read them, and close them in MLflow."""
+    """Gaps are computed; people close them in MLflow, or ask for a waiver."""
 
     record_template = "compliance/gap.html"
+    permissions: ClassVar = {
+        "view": Permission.VIEW,
+        "ask": Permission.ASK_WAIVER,
+    }
     list_display = (
         "shown_severity",
         "shown_title",
@@ -111,13 +128,14 @@ class GapAdmin(RecordPage[Gap]):
     search_fields = ("rule_id", "detail", "version__registered_model__name")
     search_help_text = "Model, rule or words of the gap"
     ordering = ("-severity", "opened_at", "pk")
+    actions = ("ask_for_waivers",)
 
     def for_list(self, rows: QuerySet[Gap]) -> QuerySet[Gap]:
         return rows.defer(*(f"version__{name}" for name in HEAVY))
 
     def for_page(self, rows: QuerySet[Gap]) -> QuerySet[Gap]:
         return rows.select_related(
-            "version__registered_model", "source"
+            "version__registered_model", "source", "waiver__decided_by"
         ).prefetch_related("version__evaluation", "source__evaluation")
 
     @admin.display(description="severity", ordering="severity")
@@ -150,15 +168,34 @@ class GapAdmin(RecordPage[Gap]):
     def shown_since(self, gap: Gap) -> SafeString:
         return markup.moment(gap.reopened_at or gap.opened_at)
 
+    def has_ask_permission(self, request: HttpRequest) -> bool:
+        return self._may("ask")
+
+    @admin.action(description="Ask for a waiver…", permissions=["ask"])
+    def ask_for_waivers(
+        self, request: HttpRequest, queryset: QuerySet[Gap]
+    ) -> HttpResponse | None:
+        ids = list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        if len(ids) > MOST_AT_ONCE:
+            messages.warning(request, TOO_MANY)
+            return None
+        return redirect(ask_address(ids))
+
     def record_context(self, request: HttpRequest, row: Gap) -> dict[str, Any]:
-        """Costs one query: the changes."""
+        """Costs two queries: the changes, and what waivers were asked for."""
         subject = row.version or row.source
         evaluation = getattr(subject, "evaluation", None)
+        may_ask = self._may("ask") and row.is_open
         return {
             "shown": shown_gap(row, evaluation),
             "judged_under": evaluation.policy if evaluation else 0,
             "subject_address": subject_address(row),
             "gap_changes": list(row.changes.all()),
+            "requests": list(row.waivers.requested()),
+            "ask_address": ask_address([row.pk]) if may_ask else "",
+            "inapplicable_address": ask_address([row.pk], Waiver.Kind.NOT_APPLICABLE)
+            if may_ask
+            else "",
         }
 
 

@@ -36,7 +36,7 @@ CHANGES_SHOWN = 30
 
 
 class SeverityFilter(ChoiceFilter):
-    """Models and versions with an open gap of a severity, or with none."""
+    """Models and versions with an open gap of a severity, a waived one, or with none."""
 
     title = "gaps"
     parameter_name = "severity"
@@ -46,6 +46,7 @@ class SeverityFilter(ChoiceFilter):
             for level in sorted(Severity, reverse=True)
         ),
         ("missing_fields", "Missing fields"),
+        ("waived", "Waived"),
         ("none", "No gaps"),
         ("unjudged", "Not judged yet"),
     )
@@ -121,24 +122,31 @@ class JudgedVersionAdmin(ModelVersionAdmin):
         return parts.badges_of(version)
 
     def record_context(self, request: HttpRequest, row: ModelVersion) -> dict[str, Any]:
-        """Costs two queries beside the record's: open gaps, and their changes."""
+        """Costs two queries beside the record's: live gaps, and their changes."""
         evaluation = evaluation_of(row)
-        gaps = [
-            shown_gap(gap, evaluation) for gap in Gap.objects.open().filter(version=row)
+        live = [
+            shown_gap(gap, evaluation)
+            for gap in Gap.objects.live()
+            .filter(version=row)
+            .select_related("waiver__decided_by")
         ]
-        for shown in gaps:
+        for shown in live:
             shown.gap.version = row
+        gaps = [shown for shown in live if shown.gap.is_open]
+        waived = [shown for shown in live if shown.gap.is_waived]
         return super().record_context(request, row) | {
             "evaluation": evaluation,
             "standing": standing(
                 (gap for gap in gaps if not gap.is_missing_field),
                 is_judged=evaluation is not None,
                 is_production=row.lifecycle_stage == Stage.PRODUCTION,
+                waived=len(waived),
             ),
             "gaps": [gap for gap in gaps if not gap.is_missing_field],
             "missing_fields": [gap for gap in gaps if gap.is_missing_field],
+            "waived": waived,
             "checks": shown_checks(
-                evaluation, without=[gap.gap.rule_id for gap in gaps]
+                evaluation, without=[shown.gap.rule_id for shown in live]
             ),
             "gap_changes": list(
                 ResultChange.objects.filter(version=row).exclude(event="none")[

@@ -30,6 +30,8 @@ _EVENTS = {
     GapEvent.REOPENED: "high",
     GapEvent.CLOSED: "good",
     GapEvent.UNDECIDED: "medium",
+    GapEvent.WAIVED: "waived",
+    GapEvent.UNWAIVED: "high",
 }
 _GATES = {
     Gate.BLOCK: "blocks production",
