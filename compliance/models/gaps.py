@@ -187,7 +187,7 @@ class Gap(TenantModel):
         "cannot be checked since", null=True, blank=True
     )
     waiver = models.ForeignKey(
-        "compliance.Waiver", models.PROTECT, null=True, related_name="waived_gaps"
+        "compliance.Waiver", models.RESTRICT, null=True, related_name="waived_gaps"
     )
     waived_until = models.DateField(null=True, help_text="None: until it is revoked.")
 

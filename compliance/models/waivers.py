@@ -77,16 +77,16 @@ class Waiver(TenantModel):
     kind = models.CharField(max_length=14, choices=Kind, default=Kind.WAIVER)
     scope = models.CharField(max_length=12, choices=Scope)
     gap = models.ForeignKey(
-        Gap, models.PROTECT, null=True, blank=True, related_name="waivers"
+        Gap, models.CASCADE, null=True, blank=True, related_name="waivers"
     )
     registered_model = models.ForeignKey(
-        RegisteredModel, models.PROTECT, null=True, blank=True, related_name="waivers"
+        RegisteredModel, models.CASCADE, null=True, blank=True, related_name="waivers"
     )
     rule_id = models.CharField("rule", max_length=RULE_ID_LENGTH)
     reason = models.TextField()
     ends_on = models.DateField("last day", null=True, blank=True)
     renews = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="renewals"
+        "self", models.RESTRICT, null=True, blank=True, related_name="renewals"
     )
 
     status = models.CharField(

@@ -70,5 +70,16 @@ def test_a_version_in_production_is_told_so() -> None:
     assert to_review.sentence == "In production, to be reviewed: 1 medium gap."
 
 
+def test_waived_gaps_block_nothing_and_are_told() -> None:
+    clear = standing([], is_judged=True, is_production=False, waived=1)
+    blocked = standing([HIGH], is_judged=True, is_production=False, waived=2)
+
+    assert clear.weight is Weight.CLEAR
+    assert clear.sentence == (
+        "No open gap stands in the way of production; 1 gap waived."
+    )
+    assert blocked.sentence == "Blocked for production: 1 high gap; 2 gaps waived."
+
+
 def test_what_was_not_judged_is_not_clear() -> None:
     assert standing([], is_judged=False, is_production=True).weight is Weight.UNJUDGED

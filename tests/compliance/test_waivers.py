@@ -685,6 +685,16 @@ def test_asking_for_many_gaps_costs_the_same(gap: Gap, max_: User) -> None:
     assert Waiver.objects.requested().count() == len(gaps)
 
 
+def test_a_source_goes_with_its_waivers_when_the_demo_is_removed(
+    gap: Gap, max_: User, olga: User
+) -> None:
+    first = approved(gap, olga, max_)
+    with acting(max_):
+        waivers.renew(first, reason="Longer.", ends_on=in_days(100))
+    gap.version.source.delete()
+    assert not Waiver.objects.exists()
+
+
 # Other organizations
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from urllib.error import URLError
@@ -17,6 +18,7 @@ from urllib.request import urlopen
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
+from django.utils.timezone import now
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from accounts import tenancy
@@ -262,3 +264,43 @@ def test_an_officer_drafts_a_policy_and_another_publishes_it(
     with tenancy.acting_for(acme):
         assert not Gap.objects.open().filter(rule_id="VW-PRIV-001").exists()
         assert Gap.objects.filter(rule_id="VW-PRIV-001").count() == 2
+
+
+def test_a_waiver_is_asked_for_by_one_person_and_approved_by_another(
+    browser: Browser, page: Page, acme: Organization, max_: User, olga: User
+) -> None:
+    with tenancy.acting_for(acme):
+        version = a_version(a_model(a_source()), 3, lifecycle_stage="Production")
+    evaluate_organization(acme)
+    with tenancy.acting_for(acme):
+        gap = Gap.objects.get(version=version, rule_id="VW-INV-001")
+
+    sign_in(page, max_)
+    page.goto(f"/console/compliance/gap/{gap.pk}/change/")
+    page.get_by_role("link", name="Ask for a waiver").click()
+    page.get_by_label("This gap only").check()
+    page.get_by_label("Reason").fill("The team is being moved.")
+    page.get_by_role("button", name="Ask for it").click()
+    expect(page.get_by_text("A waiver has a last day: say until when.")).to_be_visible()
+    last_day = now().date() + timedelta(days=90)
+    page.get_by_label("Last day").fill(last_day.isoformat())
+    page.get_by_role("button", name="Ask for it").click()
+    expect(page.get_by_text("somebody else decides on it")).to_be_visible()
+    expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+
+    theirs = browser.new_page(base_url=page.url.partition("/console/")[0])
+    sign_in(theirs, olga)
+    theirs.goto("/console/compliance/waiver/?queue=requested")
+    theirs.get_by_role("link", name="VW-INV-001").click()
+    expect(theirs.get_by_text("Asked for by Max")).to_be_visible()
+    theirs.get_by_label("Reason").fill("Fine until then.")
+    theirs.get_by_role("button", name="Approve").click()
+    expect(theirs.get_by_text("was approved.")).to_be_visible()
+    expect(theirs.get_by_text("In force", exact=True)).to_be_visible()
+
+    page.goto(f"/console/compliance/gap/{gap.pk}/change/")
+    expect(
+        page.get_by_text("approved by Olga: The team is being moved.").first
+    ).to_be_visible()
+    page.goto(f"/console/inventory/modelversion/{version.pk}/change/")
+    expect(page.get_by_text("1 gap waived").first).to_be_visible()

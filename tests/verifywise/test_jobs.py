@@ -15,15 +15,16 @@ from django.utils.timezone import now
 from django_q.models import OrmQ, Schedule
 
 from accounts import tenancy
-from accounts.models import Organization
+from accounts.models import AuditEvent, Organization, User
 from compliance import evaluation
-from compliance.models import Evaluation
+from compliance.models import Evaluation, Waiver
 from mlflow_sync import servers
 from mlflow_sync.client import Connection
 from mlflow_sync.lease import MAX_ATTEMPTS
 from mlflow_sync.models import SyncRun, TrackingServer
 from mlflow_sync.queueing import request_sync
 from mlflow_sync.servers import save_server
+from tests import rows
 from tests.rows import a_model, a_source, a_version
 from tests.servers import MlflowServer, free_port
 from verifywise import jobs, pipeline
@@ -64,11 +65,30 @@ def test_the_standing_schedules_are_made_once() -> None:
 
     for job in (
         "tend",
+        "end_waivers",
         "lapse_attestations",
         "evaluate_everybody",
         "forget_deliveries",
     ):
         assert Schedule.objects.filter(func=f"verifywise.jobs.{job}").count() == 1
+
+
+def test_waivers_that_are_over_end_in_every_organization(
+    acme: Organization, borealis: Organization, max_: User, bob: User
+) -> None:
+    yesterday = now().date() - timedelta(days=1)
+    for organization, person in ((acme, max_), (borealis, bob)):
+        with tenancy.acting_for(organization):
+            gap = rows.a_gap(rows.a_version(rows.a_model(rows.a_source())))
+            rows.a_waiver(gap, person, ends_on=yesterday)
+
+    jobs.end_waivers()
+
+    for organization in (acme, borealis):
+        with tenancy.acting_for(organization):
+            assert Waiver.objects.get().status == Waiver.Status.EXPIRED
+            entry = AuditEvent.objects.get(action="waiver.expired")
+            assert (entry.origin, entry.actor_name) == ("scheduler", "VerifyWise")
 
 
 def test_a_scheduled_sync_reads_and_judges(
