@@ -8,7 +8,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewSet
-from compliance.api import GapViewSet, PolicyViewSet, RuleViewSet, WaiverViewSet
+from compliance.api import (
+    CheckVersionViewSet,
+    GapViewSet,
+    PolicyViewSet,
+    RuleViewSet,
+    WaiverViewSet,
+)
 from inventory.api import (
     AttestationViewSet,
     ChangeHistoryViewSet,
@@ -36,6 +42,7 @@ ROUTES = (
     ("attestations", AttestationViewSet),
     ("evidence-files", EvidenceFileViewSet),
     ("waivers", WaiverViewSet),
+    ("check-version", CheckVersionViewSet),
     ("unregistered-models", UnregisteredModelViewSet),
     ("sources", SourceViewSet),
     ("tracking-servers", TrackingServerViewSet),

@@ -1,13 +1,15 @@
-"""Gaps, rules, policies and waivers over REST."""
+"""Gaps, rules, policies, waivers and verdicts over REST."""
 
 from __future__ import annotations
 
+from compliance.api.checking import CheckVersionViewSet
 from compliance.api.gaps import GapViewSet, ResultSerializer, results_of
 from compliance.api.policies import PolicyViewSet
 from compliance.api.rules import RuleViewSet
 from compliance.api.waivers import WaiverViewSet
 
 __all__ = (
+    "CheckVersionViewSet",
     "GapViewSet",
     "PolicyViewSet",
     "ResultSerializer",

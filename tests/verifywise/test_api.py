@@ -27,7 +27,11 @@ from tests.rows import (
 )
 from verifywise.api import ROUTES
 
-LISTS = tuple(prefix for prefix, viewset in ROUTES if hasattr(viewset, "list"))
+LISTS = tuple(
+    prefix
+    for prefix, viewset in ROUTES
+    if hasattr(viewset, "list") and prefix != "check-version"  # answers with one
+)
 PAGED = tuple(path for path in LISTS if path != "me")
 
 

@@ -16,7 +16,11 @@ from tests.rows import (
 from verifywise.api import ROUTES
 from verifywise.parameters import known_parameters
 
-LISTS = tuple(prefix for prefix, viewset in ROUTES if hasattr(viewset, "list"))
+LISTS = tuple(
+    prefix
+    for prefix, viewset in ROUTES
+    if hasattr(viewset, "list") and prefix != "check-version"  # answers with one
+)
 PAGED = tuple(path for path in LISTS if path != "me")
 
 
