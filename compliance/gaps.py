@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -275,10 +275,18 @@ def reconcile(
     return done
 
 
-def gaps_of(ids: Sequence[int], *, subject: Subject) -> dict[int, dict[str, Gap]]:
-    """Return all gaps that these versions or sources ever had, by rule. One query."""
+def gaps_of(
+    ids: Sequence[int], *, subject: Subject, rule_ids: Collection[str] | None = None
+) -> dict[int, dict[str, Gap]]:
+    """Return all gaps that these versions or sources ever had, by rule. One query.
+
+    With `rule_ids` those of these rules only.
+    """
     gaps: dict[int, dict[str, Gap]] = {subject_id: {} for subject_id in ids}
-    for gap in Gap.objects.filter(**{f"{subject}__in": ids}):
+    rows = Gap.objects.filter(**{f"{subject}__in": ids})
+    if rule_ids is not None:
+        rows = rows.filter(rule_id__in=rule_ids)
+    for gap in rows:
         gaps[getattr(gap, f"{subject}_id")][gap.rule_id] = gap
     return gaps
 

@@ -179,7 +179,11 @@ def _compare(
         if was.fingerprint != becomes.fingerprint:
             differing.append((was, becomes))
     found.changed += len(differing)
-    gaps = gaps_of([was.subject_id for was, _ in differing], subject=subject)
+    gaps = gaps_of(
+        [was.subject_id for was, _ in differing],
+        subject=subject,
+        rule_ids={rule.id for rule in (*before.rules, *after.rules)},
+    )
     for was, becomes in differing:
         own = gaps[was.subject_id]
         evaluation = Evaluation(**{f"{subject}_id": was.subject_id}, created_at=at)
