@@ -14,6 +14,7 @@ from accounts.roles import Role
 from compliance.company import Company, company_of
 from compliance.facts import ModelFacts
 from inventory.models import Experiment, LifecycleEvent, ModelVersion
+from inventory.models.attestations import ATTESTED
 from inventory.records import FIELDS, GOVERNANCE_FIELDS, Kind, Redaction, Stage
 
 DELETED = "deleted"
@@ -134,10 +135,15 @@ def _facts(
 def _disputes(
     row: Mapping[str, Any], values: Mapping[str, Any]
 ) -> dict[str, tuple[str, ...]]:
-    """Return what sources say otherwise than the one believed, where all prove something."""
+    """Return what sources say otherwise than the one believed, where all prove something.
+
+    What is attested is settled: somebody has decided between them.
+    """
     disputes = {}
     for name, others in row["others"].items():
         told = row["provenance"].get(name, {})
+        if told.get("source") == ATTESTED:
+            continue
         said = [(values.get(name), told), *others]
         strong = [(value, source) for value, source in said if not source.get("weak")]
         if name in FIELDS and len(strong) > 1:

@@ -19,11 +19,18 @@ from django.utils.timezone import now
 
 from accounts import tenancy
 from accounts.models import Organization
+from compliance.covers import Covers
 from compliance.engine import evaluate
 from compliance.evaluation import CHUNK, Measure
 from compliance.evidence import gather_facts
 from compliance.facts import ModelFacts, SourceFacts
-from compliance.gaps import Judgement, Reconciliation, Subject, gaps_of
+from compliance.gaps import (
+    Judgement,
+    Reconciliation,
+    Subject,
+    covers_in_force,
+    gaps_of,
+)
 from compliance.models import Evaluation, Gap, GapEvent
 from compliance.policies import InForce, in_force
 from compliance.policy import Content, judges_otherwise
@@ -44,12 +51,16 @@ class Example:
 
 @dataclass(slots=True)
 class Effect:
-    """What would become of the gaps of one rule; opened counts the reopened too."""
+    """What would become of the gaps of one rule; opened counts the reopened too.
+
+    A gap that a waiver in force is over would be waived, and not opened.
+    """
 
     opened: int = 0
     closed: int = 0
     refreshed: int = 0
     undecided: int = 0
+    waived: int = 0
     subjects: list[tuple[Subject, int]] = field(default_factory=list)  # a few
     examples: list[Example] = field(default_factory=list)
 
@@ -77,6 +88,10 @@ class Preview:
         return self.events[GapEvent.CLOSED.value]
 
     @property
+    def waives(self) -> int:
+        return self.events[GapEvent.WAIVED.value]
+
+    @property
     def regrades(self) -> int:
         return self.events[GapEvent.REFRESHED.value]
 
@@ -89,6 +104,8 @@ class Preview:
         told = f"This would open {_gaps(self.opens)} and close {_gaps(self.closes)}"
         if self.regrades:
             told += f"; {_gaps(self.regrades)} would stay, but be told otherwise"
+        if self.waives:
+            told += f"; {_gaps(self.waives)} would be waived"
         noun = "version" if self.versions == 1 else "versions"
         return f"{told}, among {self.versions:,} {noun}."
 
@@ -100,8 +117,8 @@ def _gaps(count: int) -> str:
 def preview(content: Content, *, at: datetime | None = None) -> Preview:
     """Compare a content with the policy in force, on all present versions and sources.
 
-    Works inside `acting_for`. Costs four queries per 500 versions, and memory for 500,
-    whatever their number.
+    Works inside `acting_for`. Costs four queries per 500 versions, one for the
+    waivers, and memory for 500, whatever their number.
     """
     at = at or now()
     current = in_force()
@@ -111,17 +128,18 @@ def preview(content: Content, *, at: datetime | None = None) -> Preview:
     before, after = (
         _only(differing, Measure.of_versions(policy)) for policy in (current, wanted)
     )
-    for ids in _chunks():
-        found.versions += len(ids)
+    covers = covers_in_force(at.date())
+    for models in _chunks():
+        found.versions += len(models)
         if before.rules or after.rules:
-            facts = gather_facts(ids, today=at.date())
-            _compare(found, "version", facts, before, after, at=at)
+            facts = gather_facts(list(models), today=at.date())
+            _Comparison(found, "version", before, after, covers, at).add(facts, models)
     before, after = (
         _only(differing, Measure.of_sources(policy)) for policy in (current, wanted)
     )
     if before.rules or after.rules:
         fresh = {told.source_id: told for told in _source_facts()}
-        _compare(found, "source", fresh, before, after, at=at)
+        _Comparison(found, "source", before, after, covers, at).add(fresh, {})
     _name_examples(found)
     _count_open(found)
     return found
@@ -135,20 +153,20 @@ def _only(rule_ids: frozenset[str], measure: Measure) -> Measure:
     )
 
 
-def _chunks() -> Iterator[list[int]]:
-    """Walk the ids of the present versions, 500 at a time."""
+def _chunks() -> Iterator[dict[int, int]]:
+    """Walk the ids of the present versions, and of their models, 500 at a time."""
     last = 0
     while True:
-        ids = list(
+        models = dict(
             ModelVersion.objects.present()
             .filter(pk__gt=last)
             .order_by("pk")
-            .values_list("pk", flat=True)[:CHUNK]
+            .values_list("pk", "registered_model_id")[:CHUNK]
         )
-        if not ids:
+        if not models:
             return
-        yield ids
-        last = ids[-1]
+        yield models
+        last = max(models)
 
 
 def _source_facts() -> Iterable[SourceFacts]:
@@ -160,39 +178,54 @@ def _source_facts() -> Iterable[SourceFacts]:
     return source_facts(organization)
 
 
-def _compare(
-    found: Preview,
-    subject: Subject,
-    facts: Mapping[int, ModelFacts] | Mapping[int, SourceFacts],
-    before: Measure,
-    after: Measure,
-    *,
-    at: datetime,
-) -> None:
-    """Let the gaps follow the one policy, then the other; count what the second does."""
-    differing: list[tuple[Judgement, Judgement]] = []
-    for key, told in facts.items():
-        was, becomes = (
-            Judgement.of(key, evaluate(told, each.rules, each.thresholds))
-            for each in (before, after)
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Lets gaps follow the one policy, then the other; counts what the second does."""
+
+    found: Preview
+    subject: Subject
+    before: Measure
+    after: Measure
+    covers: Covers
+    at: datetime
+
+    def add(
+        self,
+        facts: Mapping[int, ModelFacts] | Mapping[int, SourceFacts],
+        models: Mapping[int, int],
+    ) -> None:
+        """Compare a chunk; `models` maps versions to their models."""
+        differing: list[tuple[Judgement, Judgement]] = []
+        for key, told in facts.items():
+            was, becomes = (
+                Judgement.of(
+                    key,
+                    evaluate(told, each.rules, each.thresholds),
+                    registered_model_id=models.get(key),
+                )
+                for each in (self.before, self.after)
+            )
+            if was.fingerprint != becomes.fingerprint:
+                differing.append((was, becomes))
+        self.found.changed += len(differing)
+        gaps = gaps_of(
+            [was.subject_id for was, _ in differing],
+            subject=self.subject,
+            rule_ids={rule.id for rule in (*self.before.rules, *self.after.rules)},
         )
-        if was.fingerprint != becomes.fingerprint:
-            differing.append((was, becomes))
-    found.changed += len(differing)
-    gaps = gaps_of(
-        [was.subject_id for was, _ in differing],
-        subject=subject,
-        rule_ids={rule.id for rule in (*before.rules, *after.rules)},
-    )
-    for was, becomes in differing:
-        own = gaps[was.subject_id]
-        evaluation = Evaluation(**{f"{subject}_id": was.subject_id}, created_at=at)
-        Reconciliation(subject, at).apply(was, evaluation, own)
-        found.after.subtract(_open(own))
-        done = Reconciliation(subject, at)
+        for was, becomes in differing:
+            self._follow(was, becomes, gaps[was.subject_id])
+
+    def _follow(self, was: Judgement, becomes: Judgement, own: dict[str, Gap]) -> None:
+        evaluation = Evaluation(
+            **{f"{self.subject}_id": was.subject_id}, created_at=self.at
+        )
+        Reconciliation(self.subject, self.at, self.covers).apply(was, evaluation, own)
+        self.found.after.subtract(_open(own))
+        done = Reconciliation(self.subject, self.at, self.covers)
         done.apply(becomes, evaluation, own)
-        found.after.update(_open(own))
-        _note(found, done)
+        self.found.after.update(_open(own))
+        _note(self.found, done)
 
 
 def _open(gaps: Mapping[str, Gap]) -> Counter[int]:
@@ -213,6 +246,8 @@ def _note(found: Preview, done: Reconciliation) -> None:
             effect.closed += 1
         elif event == GapEvent.REFRESHED:
             effect.refreshed += 1
+        elif event == GapEvent.WAIVED:
+            effect.waived += 1
         else:
             effect.undecided += 1
         if len(effect.subjects) < EXAMPLES:

@@ -167,6 +167,7 @@ class RuleEffectSerializer(serializers.Serializer[Any]):
     closed = serializers.IntegerField()
     refreshed = serializers.IntegerField(help_text="That stay, told otherwise.")
     undecided = serializers.IntegerField(help_text="That can be checked no longer.")
+    waived = serializers.IntegerField(help_text="That a waiver in force is over.")
     examples = ExampleSerializer(many=True, help_text="A few of them.")
 
 
@@ -218,6 +219,7 @@ def told(found: Preview) -> Mapping[str, Any]:
                 "closed": effect.closed,
                 "refreshed": effect.refreshed,
                 "undecided": effect.undecided,
+                "waived": effect.waived,
                 "examples": effect.examples,
             }
             for rule_id, effect in found.effects()

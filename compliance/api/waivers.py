@@ -161,11 +161,11 @@ class NewWaiverSerializer(serializers.Serializer[Any]):
         return told
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class WaiverReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_blank=True)
 
 
-class RenewalSerializer(ReasonSerializer):
+class RenewalSerializer(WaiverReasonSerializer):
     ends_on = serializers.DateField(required=False, allow_null=True, default=None)
 
 
@@ -252,7 +252,7 @@ class WaiverViewSet(ReadOnlyTenantViewSet[Waiver]):
         return self._told(waiver, status.HTTP_201_CREATED)
 
     @extend_schema(
-        request=ReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
+        request=WaiverReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
     )
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
@@ -260,7 +260,7 @@ class WaiverViewSet(ReadOnlyTenantViewSet[Waiver]):
         return self._act(request, waivers.approve)
 
     @extend_schema(
-        request=ReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
+        request=WaiverReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
     )
     @action(detail=True, methods=["post"])
     def refuse(self, request: Request, pk: str) -> Response:
@@ -268,7 +268,7 @@ class WaiverViewSet(ReadOnlyTenantViewSet[Waiver]):
         return self._act(request, waivers.refuse)
 
     @extend_schema(
-        request=ReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
+        request=WaiverReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
     )
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
@@ -287,7 +287,7 @@ class WaiverViewSet(ReadOnlyTenantViewSet[Waiver]):
         return self._told(renewal, status.HTTP_201_CREATED)
 
     @extend_schema(
-        request=ReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
+        request=WaiverReasonSerializer, responses={200: WaiverSerializer, 409: LATE}
     )
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, pk: str) -> Response:
@@ -295,7 +295,7 @@ class WaiverViewSet(ReadOnlyTenantViewSet[Waiver]):
         return self._act(request, waivers.revoke)
 
     def _act(self, request: Request, act: Callable[..., Waiver]) -> Response:
-        wanted = ReasonSerializer(data=request.data)
+        wanted = WaiverReasonSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         waiver = act(self.get_object(), reason=wanted.validated_data["reason"])
         return self._told(waiver, status.HTTP_200_OK)

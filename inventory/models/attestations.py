@@ -29,6 +29,9 @@ def place_of(file: EvidenceFile, filename: str) -> str:
     return f"evidence/{file.organization_id}/{uuid.uuid4().hex}"
 
 
+ATTESTED = "attested"  # the source that provenance names
+
+
 class EvidenceFile(TenantModel):
     """A file that somebody brought to prove what they say. It is never opened here."""
 
@@ -221,7 +224,7 @@ class Attestation(TenantModel):
             else ""
         )
         return {
-            "source": "attested",
+            "source": ATTESTED,
             "key": f"{who}on {self.attested_at:%-d %B %Y}",
             "attestation": self.pk,
         }

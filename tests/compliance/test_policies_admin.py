@@ -214,7 +214,7 @@ def test_a_preview_names_gaps_by_severity_and_rule(
     told = olgas.text(f"{LIST}{draft.pk}/preview/")
     assert "This would open 0 gaps and close 1 gap, among 1 version." in told
     assert "Critical 2 1 High" in told
-    assert "VW-PRIV-001 0 1 0 0 credit-scoring version 1" in told
+    assert "VW-PRIV-001 0 1 0 0 0 credit-scoring version 1" in told
 
 
 def test_a_version_and_a_gap_say_under_which_policy_they_were_judged(

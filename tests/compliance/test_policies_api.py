@@ -128,6 +128,7 @@ def test_a_preview_says_what_would_happen(
             "closed": 1,
             "refreshed": 0,
             "undecided": 0,
+            "waived": 0,
             "examples": [
                 {
                     "subject": "version",
