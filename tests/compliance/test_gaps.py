@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
+from django.apps import apps
 from hypothesis import given
 from hypothesis import strategies as st
 
 import compliance.rules  # noqa: F401 - registers the rules
 from compliance.engine import Outcome, Result, Verdict, rulebook
 from compliance.models import Gap, GapEvent
+from tests.rows import a_gap
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RULE = rulebook["VW-INV-001"]
@@ -71,3 +74,14 @@ def test_a_gap_is_open_exactly_while_the_last_decision_was_a_failure(verdicts):
     is_undecided = bool(verdicts) and verdicts[-1].is_undecided
     assert (gap.unknown_since is not None) == (gap.is_open and is_undecided)
     assert gap.opened_at == START
+
+
+def test_gaps_from_before_there_were_policies_get_the_gate_of_their_rules(
+    acme, version
+):
+    gap = a_gap(version, rule_id="VW-INV-002", gate="info")
+    other = a_gap(version, rule_id="ACME-001", gate="info")
+    import_module("compliance.migrations.0004_gates_of_gaps").fill(apps, None)
+    gap.refresh_from_db()
+    other.refresh_from_db()
+    assert (gap.gate, other.gate) == ("warn", "info")
