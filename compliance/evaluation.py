@@ -201,10 +201,21 @@ def _outdated(measure: Measure) -> QuerySet[Evaluation]:
     return Evaluation.objects.filter(policy__lt=measure.policy)
 
 
+def judged_versions() -> QuerySet[ModelVersion]:
+    """Return the versions that are judged: those present, and those that vanished.
+
+    Of a vanished one the last facts are judged; that it vanished may be a gap. What is
+    absent because its model is out of scope is nobody's fault, and is left alone.
+    """
+    return ModelVersion.objects.filter(
+        Q(absent_since=None) | Q(registered_model__out_of_scope="")
+    )
+
+
 def _due(only_due: bool, version_ids: Collection[int] | None) -> QuerySet[ModelVersion]:
     """Return the versions to judge, each with the number of the policy in force."""
     newest = Policy.objects.newest_number()
-    versions = ModelVersion.objects.present().annotate(in_force=newest)
+    versions = judged_versions().annotate(in_force=newest)
     if version_ids is not None:
         versions = versions.filter(pk__in=version_ids)
     if only_due:

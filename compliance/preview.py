@@ -21,7 +21,7 @@ from accounts import tenancy
 from accounts.models import Organization
 from compliance.covers import Covers
 from compliance.engine import evaluate
-from compliance.evaluation import CHUNK, Measure
+from compliance.evaluation import CHUNK, Measure, judged_versions
 from compliance.evidence import gather_facts
 from compliance.facts import ModelFacts, SourceFacts
 from compliance.gaps import (
@@ -154,11 +154,11 @@ def _only(rule_ids: frozenset[str], measure: Measure) -> Measure:
 
 
 def _chunks() -> Iterator[dict[int, int]]:
-    """Walk the ids of the present versions, and of their models, 500 at a time."""
+    """Walk the ids of the versions that are judged, and of their models, 500 at a time."""
     last = 0
     while True:
         models = dict(
-            ModelVersion.objects.present()
+            judged_versions()
             .filter(pk__gt=last)
             .order_by("pk")
             .values_list("pk", "registered_model_id")[:CHUNK]

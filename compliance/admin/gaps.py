@@ -80,7 +80,7 @@ class StatusFilter(ChoiceFilter):
         rows = gaps.open()
         if choice == "absent":
             return rows.filter(version__absent_since__isnull=False)
-        rows = rows.filter(version__absent_since=None)
+        rows = gaps.open().present()
         return rows.filter(unknown_since__isnull=False) if choice == "unknown" else rows
 
 

@@ -254,6 +254,14 @@ class GapFilter(PresenceFilter):
         gaps = cast(GapQuerySet, queryset)
         return gaps.of(*map(Gap.Status, value)) if value else gaps
 
+    def filter_presence(
+        self, queryset: QuerySet[Any], name: str, value: str
+    ) -> QuerySet[Any]:
+        """Count that a version is no longer told among the gaps of the present."""
+        if value == "present":
+            return cast("GapQuerySet", queryset).present()
+        return super().filter_presence(queryset, name, value)
+
     def filter_source(
         self, queryset: QuerySet[Gap], name: str, value: int
     ) -> QuerySet[Gap]:

@@ -22,6 +22,7 @@ SEVERITIES = [(severity.value, severity.label) for severity in Severity]
 GATES = [(gate.value, gate.label) for gate in Gate]
 VERDICTS = [(verdict.value, verdict.label) for verdict in Verdict]
 RULE_ID_LENGTH = 60
+OF_ABSENCE = "VW-OPS-003"  # the one rule that a version breaks by being gone
 
 
 class GapEvent(models.TextChoices):
@@ -129,8 +130,11 @@ class GapQuerySet(models.QuerySet["Gap"]):
         return self.filter(status__in=(Gap.Status.OPEN, Gap.Status.WAIVED))
 
     def present(self) -> GapQuerySet:
-        """Leave out the gaps of versions that their source no longer tells."""
-        return self.filter(version__absent_since=None)
+        """Leave out the gaps of versions that their source no longer tells.
+
+        That a version is no longer told is a gap of the present.
+        """
+        return self.filter(Q(version__absent_since=None) | Q(rule_id=OF_ABSENCE))
 
 
 class Gap(TenantModel):

@@ -229,13 +229,37 @@ def test_versions_can_be_named(acme, make_version):
     assert set(Gap.objects.values_list("version", flat=True)) == {second.pk}
 
 
-def test_an_absent_version_is_left_as_it_was(acme, version):
+def test_a_vanished_version_is_judged_by_what_was_told_last(acme, version):
     evaluate_organization(acme)
-    ModelVersion.objects.update(absent_since=TODAY, owner="")
-    assert evaluate_organization(acme) == Report()
-    assert not Gap.objects.filter(rule_id="VW-INV-001").exists()
-    assert Gap.objects.open().exists()
+    gaps = set(Gap.objects.open().values_list("rule_id", flat=True))
+    change(version, at=TODAY, absent_since=TODAY)
+    report = evaluate_organization(acme, at=TODAY)
+    assert (report.evaluated, report.changed) == (1, 0)
+    assert set(Gap.objects.open().values_list("rule_id", flat=True)) == gaps
     assert not Gap.objects.open().present().exists()
+
+
+def test_that_a_version_vanished_is_a_gap_of_the_present_until_it_is_explained(
+    acme, version
+):
+    a_policy(1, packs=["starter", "part11"])
+    evaluate_organization(acme)
+    change(version, at=TODAY, absent_since=TODAY)
+    evaluate_organization(acme, at=TODAY, only_due=True)
+    (gap,) = Gap.objects.open().present()
+    assert (gap.rule_id, gap.version) == ("VW-OPS-003", version)
+    change(version, at=TOMORROW, governance={"decommission_ref": "CHG-7"})
+    evaluate_organization(acme, at=TOMORROW, only_due=True)
+    assert not Gap.objects.open().present().exists()
+
+
+def test_a_version_that_is_out_of_scope_is_left_as_it_was(acme, version):
+    evaluate_organization(acme)
+    model = version.registered_model
+    model.out_of_scope = "No pattern includes it."
+    model.save()
+    change(version, at=TODAY, absent_since=TODAY)
+    assert evaluate_organization(acme, at=TODAY) == Report()
 
 
 def test_a_job_that_was_stopped_goes_on_where_it_stopped(

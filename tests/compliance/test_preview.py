@@ -25,7 +25,7 @@ from compliance.models import Evaluation, Gap, Policy, ResultChange
 from compliance.policy import DEFAULTS, Content, read
 from compliance.preview import preview
 from compliance.standing import standing
-from inventory.models import ModelVersion
+from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Stage
 from tests.compliance.conftest import LAST_WEEK, TODAY, TOMORROW, YESTERDAY, change
 from tests.rows import a_policy
@@ -331,8 +331,10 @@ def test_a_preview_costs_four_queries_a_chunk_and_one_where_something_is_served(
     assert seven_chunks - one_chunk == 6 * 4 + in_production - 1
 
 
-def test_a_preview_leaves_absent_versions_alone(acme, inventory):
+def test_a_preview_counts_the_versions_that_are_judged(acme, inventory):
     evaluate_organization(acme, at=LAST_WEEK)
     ModelVersion.objects.update(absent_since=TODAY)
+    assert preview(some_content(1), at=TODAY).versions == 7
+    RegisteredModel.objects.update(out_of_scope="No pattern includes it.")
     found = preview(some_content(1), at=TODAY)
     assert (found.versions, found.opens, found.closes) == (0, 0, 0)
