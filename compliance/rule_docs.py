@@ -35,7 +35,8 @@ packs are on, and is counted apart from the gaps of the rules above.
 PARAMETERS = """\
 ## Parameters
 
-The thresholds that these rules apply, unless an organization has set its own.
+The thresholds that these rules apply, unless an organization's policy has others
+([policies.md](policies.md)), within their range.
 """
 
 
@@ -117,12 +118,13 @@ def _field_table(fields: list[Rule]) -> Iterator[str]:
 
 
 def _parameter_table(parameters: list[Parameter]) -> Iterator[str]:
-    yield "| Parameter | Value | Unit | Compared | Meaning |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| Parameter | Value | Range | Unit | Compared | Meaning |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for parameter in parameters:
         compared = parameter.compare.replace("_", " ")
         yield (
-            f"| `{parameter.name}` | {parameter.value:g} | {parameter.unit} "
+            f"| `{parameter.name}` | {parameter.value:g} "
+            f"| {parameter.min:g} to {parameter.max:g} | {parameter.unit} "
             f"| {compared} | {parameter.meaning} |"
         )
     yield ""

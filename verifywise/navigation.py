@@ -29,6 +29,13 @@ def _may(permission: Permission) -> bool:
     return bool(acting and acting.organization_id and acting.may(permission))
 
 
+def is_about_versions(request: HttpRequest) -> bool:
+    """The pages of coverage lie below those of the versions, and have an item too."""
+    versions = str(reverse_lazy("admin:inventory_modelversion_changelist"))
+    coverage = str(reverse_lazy("admin:inventory_modelversion_coverage"))
+    return request.path.startswith(versions) and not request.path.startswith(coverage)
+
+
 def organization_name(request: HttpRequest) -> str:
     """Say in the header of every page which organization it is about."""
     acting = tenancy.current()
@@ -101,7 +108,12 @@ UNFOLD: dict[str, Any] = {
                         "deployed_code",
                         "inventory_registeredmodel_changelist",
                     ),
-                    _item("Versions", "layers", "inventory_modelversion_changelist"),
+                    {
+                        **_item(
+                            "Versions", "layers", "inventory_modelversion_changelist"
+                        ),
+                        "active": is_about_versions,
+                    },
                     _item("Gaps", "rule", "compliance_gap_changelist"),
                     _item("Waivers", "event_busy", "compliance_waiver_changelist"),
                     _item("Policies", "policy", "compliance_policy_changelist"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import RequestFactory
 
 from accounts import tenancy
 from accounts.models import Organization, User
@@ -21,6 +22,7 @@ from inventory.records import FIELDS, is_known
 from tests.callers import calling
 from tests.pages import Visitor
 from tests.rows import a_model, a_source, a_version, days
+from verifywise import navigation
 
 pytestmark = pytest.mark.django_db
 
@@ -182,3 +184,20 @@ def test_what_is_no_field_is_not_there(alice: User, acme: Organization) -> None:
 def test_what_cannot_narrow_is_refused_by_name(alice: User, acme: Organization) -> None:
     faults = calling(alice).fault("coverage/", lifecycle_stage="Live", source="x")
     assert set(faults) == {"lifecycle_stage", "source"}
+
+
+@pytest.mark.parametrize(
+    ("path", "is_about_versions"),
+    [
+        ("inventory/modelversion/", True),
+        ("inventory/modelversion/3/change/", True),
+        (COVERAGE, False),
+        (f"{COVERAGE}owner/", False),
+        ("inventory/registeredmodel/", False),
+    ],
+)
+def test_the_sidebar_marks_coverage_and_not_the_versions_too(
+    rf: RequestFactory, path: str, is_about_versions: bool
+) -> None:
+    request = rf.get(f"/console/{path}")
+    assert navigation.is_about_versions(request) is is_about_versions
