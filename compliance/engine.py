@@ -89,6 +89,11 @@ def missing(
     return fail(detail)
 
 
+def without(told: Mapping[str, object]) -> list[str]:
+    """Return the labels of what is not told: empty or None."""
+    return [label for label, value in told.items() if not value]
+
+
 def demand(
     facts: ModelFacts,
     *,

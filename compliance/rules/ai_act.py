@@ -12,6 +12,7 @@ from compliance.engine import (
     not_applicable,
     rulebook,
     unknown,
+    without,
 )
 from compliance.facts import ModelFacts, day_of
 from compliance.risk import EXEMPTIONS, HIGH_CLASS_READS, has_high_class
@@ -171,14 +172,12 @@ def annex_iv_file_is_complete(facts: ModelFacts) -> Outcome:
 )
 def declaration_and_registration_are_on_file(facts: ModelFacts) -> Outcome:
     category = (facts.annex_iii_category or "").strip()
-    lacking = [
-        label
-        for label, told in (
-            ("declaration of conformity", facts.declaration_ref),
-            ("registration in the EU database", facts.eu_database_id),
-        )
-        if not told
-    ]
+    lacking = without(
+        {
+            "declaration of conformity": facts.declaration_ref,
+            "registration in the EU database": facts.eu_database_id,
+        }
+    )
     is_excepted = category.startswith(CRITICAL_INFRASTRUCTURE)
     return demand(
         facts,
@@ -218,11 +217,12 @@ def fundamental_rights_are_assessed(facts: ModelFacts) -> Outcome:
             f"The assessment of {assessed} was made after the first use, which was "
             f"seen on {first_use:%Y-%m-%d}."
         )
-    lacking = [
-        label
-        for label, told in (("the assessment", facts.fria_ref), ("its date", assessed))
-        if not told
-    ]
+    lacking = without(
+        {
+            "the assessment": facts.fria_ref,
+            "its date": assessed,
+        }
+    )
     return demand(
         facts,
         of=None if is_ours is None or role is None else True,

@@ -14,6 +14,7 @@ from compliance.engine import (
     not_applicable,
     rulebook,
     unknown,
+    without,
 )
 from compliance.facts import ModelFacts
 from compliance.risk import HIGH_CLASS_READS, has_high_class
@@ -230,14 +231,12 @@ def evaluation_report_is_attached(facts: ModelFacts) -> Outcome:
 )
 def metrics_are_fixed_beforehand(facts: ModelFacts) -> Outcome:
     """MLflow dates no tag: that both are declared is seen, not when they were."""
-    lacking = [
-        label
-        for label, told in (
-            ("primary metric", facts.primary_metric),
-            ("decision threshold", facts.decision_threshold),
-        )
-        if not told
-    ]
+    lacking = without(
+        {
+            "primary metric": facts.primary_metric,
+            "decision threshold": facts.decision_threshold,
+        }
+    )
     return demand(
         facts,
         of=has_high_class(facts),

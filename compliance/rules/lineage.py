@@ -12,6 +12,7 @@ from compliance.engine import (
     not_applicable,
     rulebook,
     unknown,
+    without,
 )
 from compliance.facts import ModelFacts
 from inventory.manifest import changed_files
@@ -152,14 +153,12 @@ def base_model_is_named(facts: ModelFacts) -> Outcome:
     )
     if not (borrowing or is_tuned or facts.base_model):
         return not_applicable("Nothing tells of a base model.")
-    lacking = [
-        label
-        for label, told in (
-            ("the base model", facts.base_model),
-            ("its licence", facts.license),
-        )
-        if not told
-    ]
+    lacking = without(
+        {
+            "the base model": facts.base_model,
+            "its licence": facts.license,
+        }
+    )
     if not lacking:
         return PASS
     return missing(facts, f"Not recorded: {' and '.join(lacking)}.")

@@ -13,6 +13,7 @@ from compliance.engine import (
     not_applicable,
     rulebook,
     unknown,
+    without,
 )
 from compliance.facts import PRODUCTION_ALIASES, ModelFacts, day_of
 from compliance.risk import HIGH_CLASS_READS, TIER_READS, Tier, has_high_class, tier
@@ -96,14 +97,12 @@ def use_and_limitations_are_stated(
         is_high = True
     elif by_tier is Tier.UNCLASSIFIED and not by_class:
         is_high = None
-    lacking = [
-        label
-        for label, told in (
-            ("intended use", facts.intended_use),
-            ("limitations", facts.limitations),
-        )
-        if not told
-    ]
+    lacking = without(
+        {
+            "intended use": facts.intended_use,
+            "limitations": facts.limitations,
+        }
+    )
     return demand(
         facts,
         of=is_high,

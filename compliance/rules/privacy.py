@@ -11,6 +11,7 @@ from compliance.engine import (
     not_applicable,
     rulebook,
     unknown,
+    without,
 )
 from compliance.facts import ModelFacts, day_of
 from compliance.rules.security import redacted
@@ -113,11 +114,12 @@ def privacy_assessment_covers_the_version(
 def health_data_is_in_scope_of_hipaa(facts: ModelFacts) -> Outcome:
     if facts.has_personal_data is None:
         return unknown("Whether the model handles health data is not declared.")
-    lacking = []
-    if "hipaa" not in facts.regulatory_scope:
-        lacking.append("hipaa in the regulatory scope")
-    if not facts.compliance_approver:
-        lacking.append("a compliance approver")
+    lacking = without(
+        {
+            "hipaa in the regulatory scope": "hipaa" in facts.regulatory_scope,
+            "a compliance approver": facts.compliance_approver,
+        }
+    )
     return demand(
         facts,
         of=facts.data_sensitivity == "phi",
@@ -153,13 +155,13 @@ def automated_decisions_have_a_human_route(facts: ModelFacts) -> Outcome:
         is_automated = None
     elif not facts.affects_people:
         is_automated = False
-    lacking = []
-    if not facts.human_oversight_ref:
-        lacking.append("human oversight")
-    if not facts.explanation_ref and not any(
-        row.get("kind") == EXPLANATION for row in facts.evidence_files
-    ):
-        lacking.append("a method of explanation")
+    explains = any(row.get("kind") == EXPLANATION for row in facts.evidence_files)
+    lacking = without(
+        {
+            "human oversight": facts.human_oversight_ref,
+            "a method of explanation": facts.explanation_ref or explains,
+        }
+    )
     return demand(
         facts,
         of=is_automated,
