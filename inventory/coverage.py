@@ -210,3 +210,13 @@ def models_lacking(field: Field, scope: Scope) -> QuerySet[RegisteredModel]:
         .filter(versions_all__gt=0)
         .order_by(F("versions_known") - F("versions_all"), "name", "pk")
     )
+
+
+def versions_lacking(field: Field, scope: Scope) -> QuerySet[ModelVersion, int]:
+    """Return the ids of the versions of which a field is unknown, model by model."""
+    return (
+        scope.versions()
+        .exclude(known(field.name))
+        .order_by("registered_model__name", "-version_number")
+        .values_list("pk", flat=True)
+    )

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from accounts import tenancy
@@ -19,10 +20,11 @@ from accounts.roles import Permission
 from compliance.admin import JudgedModelAdmin, JudgedVersionAdmin
 from inventory.admin import Act, UnregisteredModelAdmin
 from inventory.models import ModelVersion, RegisteredModel, UnregisteredModel
-from inventory.records import Section
+from inventory.records import Field, Section
 from mlflow_sync.as_of import as_of, last_reads
 from mlflow_sync.exceptions import SyncAlreadyActive
 from mlflow_sync.files import runs as file_runs
+from mlflow_sync.mapping.own import MAPPABLE
 from mlflow_sync.models import SyncRun, TrackingServer
 
 
@@ -56,6 +58,17 @@ class VersionPages(JudgedVersionAdmin):
         name = "inventory_modelversion_verify_files"
         view = self.admin_site.admin_view(self.verify_view)
         return [path("<int:pk>/verify-files/", view, name=name), *super().get_urls()]
+
+    def mapping_address(self, field: Field) -> str:
+        acting = tenancy.current()
+        if (
+            field.name not in MAPPABLE
+            or acting is None
+            or not acting.may(Permission.EDIT_GOVERNANCE)
+        ):
+            return ""
+        page = reverse("admin:mlflow_sync_vocabularyentry_add")
+        return f"{page}?{urlencode({'field': field.name})}"
 
     def acts(self, version: ModelVersion) -> list[Act]:
         if not self._may("verify") or file_runs.why_not(version):

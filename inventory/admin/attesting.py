@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
 from unfold.widgets import (
     INPUT_CLASSES,
     UnfoldAdminFileFieldWidget,
@@ -246,6 +247,12 @@ class AttestingPages(RecordPage[Attestation]):
                 )
                 return redirect(subjects.address)
         return self.attest_page(request, subjects, field, form)
+
+
+def attest_address(field: str, *, versions: Iterable[int]) -> str:
+    """Return where a field of versions is attested."""
+    query = urlencode({"field": field, "versions": ",".join(map(str, versions))})
+    return f"{reverse('admin:inventory_attestation_attest')}?{query}"
 
 
 def attest_page(

@@ -12,11 +12,21 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from accounts.pages import Page
-from inventory.coverage import Scope, by_group, coverage, models_lacking, told_values
+from inventory.admin.attesting import attest_address
+from inventory.coverage import (
+    Scope,
+    by_group,
+    coverage,
+    models_lacking,
+    told_values,
+    versions_lacking,
+)
+from inventory.fields import ATTESTABLE
 from inventory.models import ModelVersion, Source
-from inventory.records import FIELDS, Stage
+from inventory.records import FIELDS, Field, Stage
 
 MODELS_PER_PAGE = 50
+ATTESTED_AT_ONCE = 200  # versions, as many as an address can name
 VERSIONS = "admin:inventory_modelversion_changelist"
 COVERAGE = "admin:inventory_modelversion_coverage"
 
@@ -60,12 +70,15 @@ class CoveragePages(Page[ModelVersion]):
         )
 
     def field_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Show one field's values, and the models that lack it. Costs four queries."""
+        """Show one field's values, and the models that lack it. Costs five queries."""
         field = FIELDS.get(name)
         if field is None:
             raise Http404
         scope = self._scope(request)
         models = Paginator(models_lacking(field, scope), MODELS_PER_PAGE)
+        may_attest = self._may("attest") and name in ATTESTABLE
+        lacking = versions_lacking(field, scope)[:ATTESTED_AT_ONCE]
+        bare = list(lacking) if may_attest else []
         return self._page(
             request,
             "inventory/coverage_field.html",
@@ -75,10 +88,20 @@ class CoveragePages(Page[ModelVersion]):
             field=field,
             values=told_values(field, scope),
             page=models.get_page(request.GET.get("p")),
+            bare_count=len(bare),
+            attest_address=attest_address(name, versions=bare) if bare else "",
+            mapping_address=self.mapping_address(field),
             lacking=reverse(VERSIONS)
             + "?"
             + urlencode({"lacking": name} | self._narrowed(scope)),
         )
+
+    def mapping_address(self, field: Field) -> str:
+        """Return where a key is mapped to a field, "" where that cannot be done.
+
+        Sources know of keys, and the apps above know of sources.
+        """
+        return ""
 
     def _page(
         self, request: HttpRequest, template: str, scope: Scope, **more: Any

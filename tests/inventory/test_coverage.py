@@ -162,6 +162,24 @@ def test_a_page_leads_from_a_field_to_the_versions_that_lack_it(
     assert "version 2" in row
 
 
+def test_a_field_leads_to_where_it_is_mapped_and_attested(
+    alice: User, audrey: User, acme: Organization
+) -> None:
+    with tenancy.acting_for(acme):
+        model = a_model(a_source())
+        a_version(model, 1, owner="max@example.org")
+        bare = a_version(model, 2)
+    page = Visitor(alice).page(f"{COVERAGE}owner/")
+    attest = (
+        f"/console/inventory/attestation/attest/?field=owner&amp;versions={bare.pk}"
+    )
+    assert f'href="{attest}"' in page
+    assert "/console/mlflow_sync/vocabularyentry/add/?field=owner" in page
+    assert "Attest it of 1 version that lacks it" in page
+    assert "attestation/attest" not in Visitor(audrey).page(f"{COVERAGE}owner/")
+    assert "attestation/attest" not in Visitor(alice).page(f"{COVERAGE}metrics/")
+
+
 @pytest.mark.parametrize("versions", [1, 30])
 def test_the_pages_cost_few_queries(
     alice: User, acme: Organization, versions: int
@@ -173,7 +191,7 @@ def test_the_pages_cost_few_queries(
     visitor = Visitor(alice)
     empty = visitor.queries("compliance/gap/")
     assert visitor.queries(COVERAGE) <= empty
-    assert visitor.queries(f"{COVERAGE}owner/") <= empty + 1
+    assert visitor.queries(f"{COVERAGE}owner/") <= empty + 2
 
 
 def test_what_is_no_field_is_not_there(alice: User, acme: Organization) -> None:
