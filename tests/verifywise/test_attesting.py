@@ -139,7 +139,7 @@ def test_many_versions_are_judged_by_a_job_which_finds_them(
         assert not Evaluation.objects.exists()
     assert OrmQ.objects.count() == 1
 
-    jobs.evaluate_changed(acme.pk)
+    jobs.evaluate_due(acme.pk)
 
     with tenancy.acting_for(acme):
         assert Evaluation.objects.count() == 3
