@@ -107,6 +107,7 @@ class GapAdmin(RecordPage[Gap]):
     permissions: ClassVar = {
         "view": Permission.VIEW,
         "ask": Permission.ASK_WAIVER,
+        "attest": Permission.ATTEST,
     }
     list_display = (
         "shown_severity",
@@ -188,6 +189,7 @@ class GapAdmin(RecordPage[Gap]):
         may_ask = self._may("ask") and row.is_open
         return {
             "shown": shown_gap(row, evaluation),
+            "may_attest": self._may("attest") and not row.is_closed,
             "judged_under": evaluation.policy if evaluation else 0,
             "subject_address": subject_address(row),
             "gap_changes": list(row.changes.all()),

@@ -12,7 +12,8 @@ from compliance.engine import Verdict
 from compliance.markup import Control, control, title
 from compliance.models import Evaluation, Gap
 from compliance.remedies import Remedy
-from inventory.records import FIELDS
+from inventory.fields import ATTESTABLE
+from inventory.records import FIELDS, Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,12 @@ class ShownGap:
         """The words for the field that is missing; its rule is named after it."""
         name = self.gap.rule_id.removeprefix("VW-FIELD-").lower()
         return FIELDS[name].label if name in FIELDS else self.gap.title
+
+    @property
+    def attestable(self) -> list[Field]:
+        """The fields that its remedy fills, and that people may attest instead."""
+        code = self.entry.code if self.entry else ""
+        return [field for name, field in ATTESTABLE.items() if f'"{name}"' in code]
 
     @property
     def is_missing_field(self) -> bool:

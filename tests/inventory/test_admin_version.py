@@ -328,6 +328,34 @@ def test_an_open_gap_shows_all_that_is_needed_to_close_it(
     assert "How it is closed" in gaps
 
 
+def test_a_gap_leads_to_where_its_fields_are_attested(
+    acme: Organization, alice: User, audrey: User, fraud: ModelVersion
+) -> None:
+    with tenancy.acting_for(acme):
+        gaps = [
+            Gap.objects.create(
+                version=fraud, rule_id=rule_id, kind=kind, severity=1, detail="Missing."
+            )
+            for rule_id, kind in (
+                ("VW-PRIV-001", Gap.Kind.RULE),
+                ("VW-FIELD-RISK_CATEGORY", Gap.Kind.MISSING_FIELD),
+            )
+        ]
+    attest = f"/console/inventory/attestation/attest/?versions={fraud.pk}&amp;field="
+    pages = {
+        f"{VERSIONS}{fraud.pk}/change/": ("privacy_assessment_status", "risk_category"),
+        f"compliance/gap/{gaps[0].pk}/change/": (
+            "privacy_assessment_status",
+            "dpia_ref",
+        ),
+    }
+    for path, fields in pages.items():
+        page = Visitor(alice).page(path)
+        for field in fields:
+            assert f'"{attest}{field}"' in page
+        assert "Or attest" not in Visitor(audrey).page(path)
+
+
 def test_a_missing_field_is_a_row_with_the_call_that_fills_it(
     acme: Organization, alice: User, fraud: ModelVersion
 ) -> None:
