@@ -127,8 +127,7 @@ class TokenViewSet(ReadOnlyTenantViewSet[ApiToken]):
     ordering_fields = ("name", "created", "expiry")
 
     def get_queryset(self) -> QuerySet[ApiToken]:
-        acting = tenancy.current()
-        return super().get_queryset().filter(user=acting.actor if acting else None)
+        return super().get_queryset().filter(user=tenancy.current_actor())
 
     @extend_schema(request=NewTokenSerializer, responses={201: IssuedTokenSerializer})
     def create(self, request: Request) -> Response:

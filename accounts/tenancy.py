@@ -57,6 +57,12 @@ def current() -> Acting | None:
     return _acting.get()
 
 
+def current_actor() -> User | None:
+    """Return the person who acts now; None for the program itself."""
+    acting = _acting.get()
+    return acting.actor if acting else None
+
+
 def current_organization_id() -> int:
     """Return the id of the organization being acted for.
 

@@ -206,5 +206,4 @@ class TenantHistory(HistoricalRecords):
 
 def current_actor(instance: models.Model, **_: Any) -> User | None:
     """Return who acts now, for the history row of `instance`."""
-    acting = tenancy.current()
-    return acting.actor if acting else None
+    return tenancy.current_actor()

@@ -90,10 +90,11 @@ def evaluate_organization(
     version_ids: Collection[int] | None = None,
     at: datetime | None = None,
 ) -> Report:
-    """Judge the present versions: all, those that are due, or those named.
+    """Judge the versions: all, those that are due, or those named.
 
-    Time and members can change an outcome as well: judge all once a day. Each chunk
-    of 500 is one transaction; without a change it costs five queries and no write.
+    Time, members and other versions can change an outcome as well: judge all once a
+    day. Each chunk of 500 is one transaction; without a change it costs what its facts
+    cost, and one query more, and writes nothing.
     """
     total = Report()
     for report in chunks(

@@ -68,7 +68,7 @@ def start_draft(*, title: str = "", content: Content | None = None) -> Policy:
     require(Permission.DRAFT_POLICY)
     current = in_force()
     content = current.content if content is None else content
-    actor = _actor()
+    actor = tenancy.current_actor()
     draft = Policy(
         title=title.strip(),
         content=content.to_json(),
@@ -121,7 +121,7 @@ def save_draft(
     draft.content, draft.digest = content.to_json(), content.digest
     draft.changes = changes(in_force().content, content)
     draft.revision += 1
-    draft.changed_by, draft.changed_at = _actor(), now()
+    draft.changed_by, draft.changed_at = tenancy.current_actor(), now()
     draft.full_clean(exclude=["changes"], validate_constraints=False)
     draft.save()
     _remember_editor(draft, draft.changed_by)
@@ -182,7 +182,7 @@ def publish(draft: Policy, *, revision: int, reason: str) -> Policy:
     require(Permission.PUBLISH_POLICY)
     draft = _seize(draft, revision=revision)
     current = in_force()
-    actor = _actor()
+    actor = tenancy.current_actor()
     reason = reason.strip()
     if not reason:
         raise ValidationError({"reason": "Say why the policy is published."})
@@ -282,8 +282,3 @@ def _by(user: User | None) -> str:
 def _remember_editor(draft: Policy, user: User | None) -> None:
     if user is not None:
         PolicyEditor.objects.get_or_create(policy=draft, user=user)
-
-
-def _actor() -> User | None:
-    acting = tenancy.current()
-    return acting.actor if acting else None

@@ -17,7 +17,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]  # stubs
+            event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs
             raise yaml.composer.ComposerError(
                 None, None, "a policy has no aliases", event.start_mark
             )

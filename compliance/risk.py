@@ -25,6 +25,7 @@ HIGH_CLASS_READS = (
     "article_6_3_basis",
     "profiles_natural_persons",
 )
+A_HIGH_CLASS = "of a high-risk AI Act class"  # whose duties a rule asks for
 EXEMPTIONS = ("a", "b", "c", "d")  # the conditions of Article 6(3)
 OTHER_LAWS = MANDATORY - {"eu_ai_act"}
 LIMITED = ("public", "internal")  # data to which access is no great matter

@@ -341,10 +341,9 @@ def _given(reason: str) -> str:
 
 
 def _person() -> User:
-    acting = tenancy.current()
-    if acting is None or acting.actor is None:
+    if (person := tenancy.current_actor()) is None:
         raise NotAllowed(NO_PERSON)
-    return acting.actor
+    return person
 
 
 def _not_allowed(reason: str) -> None:

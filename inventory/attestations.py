@@ -82,7 +82,7 @@ def attest(
         expires_on=expires_on,
         has_subject=bool(models or versions),
     )
-    at, actor = now(), _actor()
+    at, actor = now(), tenancy.current_actor()
     with transaction.atomic():
         touched = _versions_of(
             [model.pk for model in models], [version.pk for version in versions]
@@ -129,7 +129,10 @@ def withdraw(attestation: Attestation, *, reason: str) -> Done:
         effective.lock([attestation.subject.source_id])
         _need_live(attestation)
         attestation.ending, attestation.ended_at = State.WITHDRAWN, at
-        attestation.ended_by, attestation.end_reason = _actor(), reason.strip()
+        attestation.ended_by, attestation.end_reason = (
+            tenancy.current_actor(),
+            reason.strip(),
+        )
         attestation.contradicted_since = None
         attestation.save()
         done = _follow([attestation], _touched([attestation]), at=at)
@@ -168,7 +171,7 @@ def keep(attestation: Attestation, *, reason: str) -> Done:
             row.ingested = row.ingested | {attestation.field: seen}
         effective.rewrite([row for row, _ in told], at=at)
         attestation.contradicted_since = None
-        attestation.kept_at, attestation.kept_by = at, _actor()
+        attestation.kept_at, attestation.kept_by = at, tenancy.current_actor()
         attestation.kept_reason = reason.strip()
         attestation.save()
         audit.record(
@@ -321,8 +324,3 @@ def _counting(attestation: Attestation) -> Any:
 
 def _key(subject: RegisteredModel | ModelVersion) -> tuple[str, int]:
     return str(subject._meta.model_name), subject.pk
-
-
-def _actor() -> User | None:
-    acting = tenancy.current()
-    return acting.actor if acting else None

@@ -7,6 +7,7 @@ the models. Versions that are no longer told do not count.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,21 +91,24 @@ def known(name: str, *, path: str = "") -> Q:
     return Q(**{f"{path}{name}__isnull": False})
 
 
-def coverage(scope: Scope) -> list[FieldCoverage]:
-    """Return the coverage of every field, in the order of the record. Costs two queries."""
+def coverage(scope: Scope, fields: Mapping[str, Field] = FIELDS) -> list[FieldCoverage]:
+    """Return the coverage of these fields, all of the record by default.
+
+    Costs two queries.
+    """
     counts = scope.versions().aggregate(
         versions=Count("pk"),
         models=Count("registered_model", distinct=True),
-        **{f"versions_{name}": Count("pk", filter=known(name)) for name in FIELDS},
+        **{f"versions_{name}": Count("pk", filter=known(name)) for name in fields},
         **{
             f"models_{name}": Count(
                 "registered_model", filter=known(name), distinct=True
             )
-            for name in FIELDS
+            for name in fields
         },
         **{
             f"disputed_{name}": Count("pk", filter=Q(others__has_key=name))
-            for name in FIELDS
+            for name in fields
         },
     )
     told_by, weak = _told_by(scope)
@@ -119,7 +123,7 @@ def coverage(scope: Scope) -> list[FieldCoverage]:
             disputed=counts[f"disputed_{name}"],
             told_by=_with_observed(told_by[name], counts[f"versions_{name}"]),
         )
-        for name, field in FIELDS.items()
+        for name, field in fields.items()
     ]
 
 

@@ -40,13 +40,12 @@ def keep_file(upload: UploadedFile[Any]) -> EvidenceFile:
     digest = hashlib.sha256()
     for chunk in upload.chunks():
         digest.update(chunk)
-    acting = tenancy.current()
     kept = EvidenceFile(
         name=name,
         content_type=(upload.content_type or "application/octet-stream")[:100],
         size=size,
         sha256=digest.hexdigest(),
-        uploaded_by=acting.actor if acting else None,
+        uploaded_by=tenancy.current_actor(),
     )
     with transaction.atomic():
         kept.file.save(name, upload, save=False)

@@ -11,7 +11,6 @@ from django.db import IntegrityError, transaction
 from django_q.tasks import async_task
 
 from accounts import audit, tenancy
-from accounts.models import User
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory.models import ModelVersion
@@ -41,7 +40,7 @@ def request_sync(
     run = SyncRun(
         server=server,
         trigger=trigger,
-        requested_by=_actor(),
+        requested_by=tenancy.current_actor(),
         reach=SyncRun.Reach.MODELS if targets else SyncRun.Reach.REGISTRY,
         targets=list(targets),
         is_full=is_full,
@@ -85,7 +84,7 @@ def request_files(
     run = SyncRun(
         server=server,
         trigger=trigger,
-        requested_by=_actor(),
+        requested_by=tenancy.current_actor(),
         reach=SyncRun.Reach.FILES,
         version=version,
     )
@@ -107,11 +106,6 @@ def request_files(
     if enqueue:
         enqueue_sync(run)
     return run
-
-
-def _actor() -> User | None:
-    acting = tenancy.current()
-    return acting.actor if acting else None
 
 
 def _save(run: SyncRun) -> None:

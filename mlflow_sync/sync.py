@@ -38,7 +38,7 @@ from mlflow_sync.mapping.own import own_vocabulary
 from mlflow_sync.models import SyncFailure, SyncRun
 from mlflow_sync.normalize.records import normalize_experiment
 from mlflow_sync.normalize.text import clean_text
-from mlflow_sync.normalize.vocabulary import Vocabulary, default_vocabulary
+from mlflow_sync.normalize.vocabulary import Vocabulary
 from mlflow_sync.placing import Placing
 from mlflow_sync.progress import Progress, Watcher
 from mlflow_sync.readers import Readers
@@ -93,7 +93,7 @@ class Sync:
     run: SyncRun
     progress: Progress
     patience: float
-    vocabulary: Vocabulary = field(default_factory=default_vocabulary)
+    vocabulary: Vocabulary = field(init=False)  # the organization's
     failed: bool = False
     place: fetching.Place = field(default_factory=fetching.Place)
     is_continued: bool = False

@@ -62,7 +62,7 @@ class ApiTokenAdmin(RecordedByAct, TenantAdmin[ApiToken]):
         acting = tenancy.current()
         if acting is not None and acting.may(Permission.MANAGE_MEMBERS):
             return tokens
-        return tokens.filter(user=acting.actor if acting else None)
+        return tokens.filter(user=tenancy.current_actor())
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is None:

@@ -64,7 +64,7 @@ class AskForm(forms.Form):
         if renews is not None:
             del self.fields["kind"], self.fields["scope"]
         elif (choices := self._scopes()) and len(choices) > 1:
-            self.fields["scope"].choices = choices  # type: ignore[attr-defined]
+            self.fields["scope"].choices = choices  # type: ignore[attr-defined]  # a choice field
         else:
             del self.fields["scope"]
 

@@ -87,7 +87,7 @@ class CheckVersionViewSet(GenericViewSet[Any]):
                 "server", str, description="Where several have a model of this name."
             ),
         ],
-        responses=forced_singular_serializer(CheckSerializer),  # type: ignore[no-untyped-call]
+        responses=forced_singular_serializer(CheckSerializer),  # type: ignore[no-untyped-call]  # untyped
     )
     def list(self, request: Request) -> Response:
         """Answer for one version; it is judged first if it has changed."""

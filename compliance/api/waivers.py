@@ -139,10 +139,10 @@ class NewWaiverSerializer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         """Look gaps and models up as late as they are wanted: tenants differ."""
         fields = super().get_fields()
-        fields["gap"].queryset = Gap.objects.select_related(  # type: ignore[attr-defined]
+        fields["gap"].queryset = Gap.objects.select_related(  # type: ignore[attr-defined]  # a related field
             "version__registered_model", "source"
         )
-        fields["registered_model"].queryset = RegisteredModel.objects.all()  # type: ignore[attr-defined]
+        fields["registered_model"].queryset = RegisteredModel.objects.all()  # type: ignore[attr-defined]  # as above
         return fields
 
     def validate(self, told: dict[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,10 @@ from compliance.engine import (
     without,
 )
 from compliance.facts import ModelFacts, day_of
-from compliance.risk import EXEMPTIONS, HIGH_CLASS_READS, has_high_class
+from compliance.risk import A_HIGH_CLASS, EXEMPTIONS, HIGH_CLASS_READS, has_high_class
 from compliance.suspicions import found, suspicions
 from inventory.records import FIELDS, is_known
 
-A_HIGH_CLASS = "of a high-risk AI Act class"
 WORDS_READ = ("model_name", "business_purpose", "description", "intended_use")
 PROVIDERS = ("provider", "both")
 DEPLOYERS = ("deployer", "both")

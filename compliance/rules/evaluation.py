@@ -17,12 +17,11 @@ from compliance.engine import (
     without,
 )
 from compliance.facts import ModelFacts
-from compliance.risk import HIGH_CLASS_READS, has_high_class
+from compliance.risk import A_HIGH_CLASS, HIGH_CLASS_READS, has_high_class
 from inventory.records import Section
 
 SHOWN = 10  # names of metrics that a result lists
 REPORT = "evaluation report"
-A_HIGH_CLASS = "of a high-risk AI Act class"
 ROBUSTNESS = re.compile(r"robust|stress|adversarial|perturbation", re.IGNORECASE)
 LOWER_IS_BETTER = re.compile(
     r"(?:^|_)(?:loss|error|mae|mse|rmse|rmsle|mape|smape|wape|logloss|perplexity|wer|cer"

@@ -19,7 +19,7 @@ from compliance.engine import (
     unknown,
 )
 from compliance.facts import ModelFacts
-from compliance.risk import HIGH_CLASS_READS, has_high_class
+from compliance.risk import A_HIGH_CLASS, HIGH_CLASS_READS, has_high_class
 from inventory.records import Section
 
 NOBODY = "Nobody is affected, as declared, and the data is not personal."
@@ -146,7 +146,7 @@ def performance_is_shown_by_group(facts: ModelFacts) -> Outcome:
     return demand(
         facts,
         of=is_high,
-        whose="of a high-risk AI Act class",
+        whose=A_HIGH_CLASS,
         met=False,
         lacking=f"{facts.primary_metric} is not shown for two groups or more.",
         sections=(Section.RUN, Section.ARTIFACTS),

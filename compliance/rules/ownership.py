@@ -117,7 +117,7 @@ def use_and_limitations_are_stated(
     reads=("lifecycle_stage", "production_versions", "champions", "traffic_declared"),
 )
 def model_has_one_champion(facts: ModelFacts) -> Outcome:
-    if not facts.is_production or facts.production_versions < 2:  # noqa: PLR2004
+    if not facts.is_production or facts.production_versions <= 1:
         return not_applicable("No other version of the model is in production.")
     if facts.champions == 1 or facts.traffic_declared:
         return PASS

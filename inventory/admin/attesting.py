@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,6 +25,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.console import M, TenantAdmin
 from accounts.pages import RecordPage
 from accounts.roles import Permission
 from inventory import attestations as acts
@@ -265,6 +266,27 @@ def attest_page(
     """Ask for the field that is to be attested of what was chosen on a list."""
     pages = cast(AttestingPages, site.get_model_admin(Attestation))
     return pages.attest_page(request, Subjects.of(versions, models))
+
+
+class AttestsSelected(TenantAdmin[M]):
+    """A list of which people attest: a field, of all rows that are selected."""
+
+    actions = ("attest_selected",)
+    permissions: ClassVar[dict[str, Permission]] = {
+        "view": Permission.VIEW,
+        "attest": Permission.ATTEST,
+    }
+    attested: ClassVar[str]  # what the rows are to `attest_page`: versions or models
+
+    def has_attest_permission(self, request: HttpRequest) -> bool:
+        return self._may("attest")
+
+    @admin.action(description="Attest a field…", permissions=["attest"])
+    def attest_selected(
+        self, request: HttpRequest, queryset: QuerySet[M]
+    ) -> HttpResponse:
+        chosen = list(queryset.order_by().values_list("pk", flat=True))
+        return attest_page(self.admin_site, request, **{self.attested: chosen})
 
 
 def _act(form: AttestForm, subjects: Subjects, field: Field) -> acts.Done:

@@ -17,7 +17,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import JSONObject
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -25,11 +25,10 @@ from django.utils.timezone import now
 
 from accounts import markup
 from accounts.pages import HistoryPage, RecordPage
-from accounts.roles import Permission
 from inventory import markup as parts
 from inventory import spans
 from inventory.admin import filters, search
-from inventory.admin.attesting import attest_page
+from inventory.admin.attesting import AttestsSelected
 from inventory.histories import alias_history, serving
 from inventory.models import Attestation, ModelVersion, RegisteredModel
 from inventory.records import Stage
@@ -39,7 +38,11 @@ SPANS_SHOWN = 50
 CHAMPION = "champion"
 
 
-class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredModel]):
+class RegisteredModelAdmin(
+    AttestsSelected[RegisteredModel],
+    HistoryPage[RegisteredModel],
+    RecordPage[RegisteredModel],
+):
     """Models and their versions. `compliance.admin` adds what is judged of them."""
 
     record_template = "inventory/model.html"
@@ -63,22 +66,7 @@ class RegisteredModelAdmin(HistoryPage[RegisteredModel], RecordPage[RegisteredMo
     search_fields = ("name",)
     search_help_text = "Name, owner or tag, as in risk_category=high"
     ordering = ("name", "pk")
-    actions = ("attest_selected",)
-    permissions: ClassVar[dict[str, Permission]] = {
-        "view": Permission.VIEW,
-        "attest": Permission.ATTEST,
-    }
-
-    def has_attest_permission(self, request: HttpRequest) -> bool:
-        return self._may("attest")
-
-    @admin.action(description="Attest a field…", permissions=["attest"])
-    def attest_selected(
-        self, request: HttpRequest, queryset: QuerySet[RegisteredModel]
-    ) -> HttpResponse:
-        """Attest of models, and so of all their versions."""
-        chosen = queryset.order_by().values_list("pk", flat=True)
-        return attest_page(self.admin_site, request, models=list(chosen))
+    attested = "models"  # and so all their versions
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
         return with_versions(super().get_queryset(request).select_related("source"))

@@ -9,18 +9,17 @@ from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import markup
 from accounts.history import FieldChange
 from accounts.pages import Crumb, HistoryPage, RecordPage
-from accounts.roles import Permission
 from inventory import markup as parts
 from inventory import record_page
 from inventory.admin import filters, search
-from inventory.admin.attesting import attest_page
+from inventory.admin.attesting import AttestsSelected
 from inventory.admin.coverage import CoveragePages
 from inventory.admin.models import HEAVY, RegisteredModelAdmin
 from inventory.histories import timeline
@@ -40,7 +39,10 @@ class Act:
 
 
 class ModelVersionAdmin(
-    CoveragePages, HistoryPage[ModelVersion], RecordPage[ModelVersion]
+    CoveragePages,
+    AttestsSelected[ModelVersion],
+    HistoryPage[ModelVersion],
+    RecordPage[ModelVersion],
 ):
     """Versions and their records. `compliance.admin` adds what is judged of them."""
 
@@ -67,21 +69,7 @@ class ModelVersionAdmin(
     search_fields = ("registered_model__name",)
     search_help_text = "Model, owner or tag, as in risk_category=high"
     ordering = ("registered_model__name", "-version_number", "pk")
-    actions = ("attest_selected",)
-    permissions: ClassVar[dict[str, Permission]] = {
-        "view": Permission.VIEW,
-        "attest": Permission.ATTEST,
-    }
-
-    def has_attest_permission(self, request: HttpRequest) -> bool:
-        return self._may("attest")
-
-    @admin.action(description="Attest a field…", permissions=["attest"])
-    def attest_selected(
-        self, request: HttpRequest, queryset: QuerySet[ModelVersion]
-    ) -> HttpResponse:
-        chosen = queryset.order_by().values_list("pk", flat=True)
-        return attest_page(self.admin_site, request, versions=list(chosen))
+    attested = "versions"
 
     def for_list(self, rows: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
         return rows.defer(*HEAVY)

@@ -108,7 +108,7 @@ class CoverageViewSet(GenericViewSet[Any]):
         field = FIELDS.get(pk)
         if field is None:
             raise Http404
-        (found,) = [item for item in coverage(scope) if item.field is field]
+        (found,) = coverage(scope, {pk: field})
         values = ToldValueSerializer(told_values(field, scope), many=True)
         return Response({**self.get_serializer(found).data, "values": values.data})
 

@@ -16,6 +16,8 @@ from accounts.walls import SameOrganization, TenantModel
 from inventory.fields import ATTESTABLE, Field
 from inventory.models.registry import ModelVersion, RegisteredModel
 
+ATTESTED = "attested"  # the source that provenance names
+
 # Large columns of a version, which its name does not need.
 DOCUMENTS = tuple(
     column.name
@@ -27,9 +29,6 @@ DOCUMENTS = tuple(
 def place_of(file: EvidenceFile, filename: str) -> str:
     """Return where a file is stored: under no name that somebody chose."""
     return f"evidence/{file.organization_id}/{uuid.uuid4().hex}"
-
-
-ATTESTED = "attested"  # the source that provenance names
 
 
 class EvidenceFile(TenantModel):

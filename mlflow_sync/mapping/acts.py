@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 
 from accounts import audit, tenancy
-from accounts.models import User
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory.records import FIELDS, Kind
@@ -83,9 +82,7 @@ def add_entry(entry: VocabularyEntry) -> VocabularyEntry:
         raise ValidationError(
             {"told": f"“{entry.told}” is in the vocabulary of this field already."}
         )
-    acting = tenancy.current()
-    actor = acting.actor if acting else None
-    entry.made_by = actor if isinstance(actor, User) else None
+    entry.made_by = tenancy.current_actor()
     entry.save()
     audit.record("vocabulary.added", entry, changes=_told(entry))
     _read_anew()
