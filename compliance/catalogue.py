@@ -125,14 +125,14 @@ def catalogue() -> Catalogue:
 
 
 @cache
-def control_map() -> Mapping[str, Any]:
-    """Read `controls.yaml`, once: frameworks, controls, and what evidences them."""
+def control_data() -> Mapping[str, Any]:
+    """Read `controls.yaml`, once; `frameworks.control_map` makes sense of it."""
     return MappingProxyType(_load("controls.yaml"))
 
 
 def evidenced_by(field_name: str) -> tuple[str, ...]:
     """Return the ids of the controls that a canonical field is direct evidence for."""
-    return tuple(control_map()["fields"][field_name].get("d", ()))
+    return tuple(control_data()["fields"][field_name].get("d", ()))
 
 
 def is_always_on(entry: Entry) -> bool:

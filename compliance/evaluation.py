@@ -22,6 +22,7 @@ from compliance.catalogue import Kind
 from compliance.engine import Rule, evaluate
 from compliance.evidence import gather_facts
 from compliance.facts import SourceFacts
+from compliance.frameworks import standings
 from compliance.gaps import Judgement, Reconciliation, reconcile
 from compliance.models import Evaluation, GapEvent, Policy
 from compliance.policies import InForce, in_force
@@ -127,11 +128,14 @@ def chunks(
                 _Row(*row) for row in due.order_by("pk").values_list(*COLUMNS)[:CHUNK]
             ]
             if not rows:
-                return
+                break
             if measure is None or measure.policy != rows[0].in_force:
                 measure = Measure.of_versions(in_force())
             report = _evaluate_chunk(rows, measure, at=at)
         yield report
+    if version_ids is None:
+        with acting_for(organization):
+            standings.catch_up()
 
 
 class _Row(NamedTuple):
@@ -192,6 +196,8 @@ def evaluate_sources(
         ]
         if changed:
             _count(report, reconcile(changed, subject="source", at=at))
+            ids = [judgement.subject_id for judgement in changed]
+            standings.keep(ids, subject="source")
         if any(policy != measure.policy for _, policy in known.values()):
             _outdated(measure).exclude(source=None).update(policy=measure.policy)
     return report
@@ -255,6 +261,8 @@ def _evaluate_chunk(rows: Sequence[_Row], measure: Measure, *, at: datetime) -> 
         Evaluation.objects.filter(version__in=version_ids).update(judged=changed_at)
     if outdated:
         _outdated(measure).filter(version__in=outdated).update(policy=measure.policy)
+    moved = [judgement.subject_id for judgement in changed]
+    standings.keep(moved + [pk for ids in rejudged.values() for pk in ids])
     return report
 
 

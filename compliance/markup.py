@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts import markup
-from compliance.catalogue import Severity, catalogue, control_map
+from compliance.catalogue import Severity, catalogue
 from compliance.engine import rulebook
+from compliance.frameworks.control_map import control_map
 from compliance.models import Evaluation
 from inventory.models import ModelVersion
 
@@ -83,18 +85,23 @@ class Control:
     framework: str
     reference: str
     requirement: str
+    address: str = ""  # of its page
 
 
 def control(control_id: str) -> Control:
     """Look a control up in the map; one that it does not know is told by its id."""
-    known = control_map()
-    framework = known["frameworks"].get(control_id.partition("-")[0], {})
-    told = known["controls"].get(control_id, {})
+    found = control_map().control(control_id)
+    if found is None:
+        return Control(control_id, "", control_id, "")
+    framework, told = found
     return Control(
         id=control_id,
-        framework=framework.get("title", ""),
-        reference=told.get("ref", control_id),
-        requirement=told.get("req", ""),
+        framework=framework.title,
+        reference=told.reference,
+        requirement=told.requirement,
+        address=reverse(
+            "admin:compliance_framework_control", args=[framework.id, control_id]
+        ),
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from django.db.models import F, Q, QuerySet
 from django.utils.timezone import now
 
 from compliance.covers import Cover
 from compliance.engine import Verdict
+from compliance.frameworks import standings
 from compliance.gaps import BATCH, covers_in_force
 from compliance.models import Evaluation, Gap, GapEvent, ResultChange, Waiver
 
@@ -56,9 +59,20 @@ def settle(waiver: Waiver, *, sentence: str) -> Settled:
     for event, gaps in events.items():
         _recount(gaps, sign=1 if event is GapEvent.WAIVED else -1)
         _keep(gaps, event, at=at, sentence=sentence)
+    _stand(list(chain.from_iterable(moved.values())))
     return Settled(
         waived=len(events[GapEvent.WAIVED]), unwaived=len(events[GapEvent.UNWAIVED])
     )
+
+
+def _stand(gap_ids: Sequence[int]) -> None:
+    """Keep how the versions and sources of these gaps stand now."""
+    touched = Gap.objects.filter(pk__in=gap_ids)
+    versions = sorted(filter(None, set(touched.values_list("version_id", flat=True))))
+    for first in range(0, len(versions), BATCH):
+        standings.keep(versions[first : first + BATCH])
+    sources = filter(None, set(touched.values_list("source_id", flat=True)))
+    standings.keep(sorted(sources), subject="source")
 
 
 def _reached(waiver: Waiver) -> QuerySet[Gap]:

@@ -14,14 +14,22 @@ from compliance.models.gaps import (
     ResultChange,
 )
 from compliance.models.policies import Policy, PolicyEditor, PolicyQuerySet
+from compliance.models.standings import (
+    FRAMEWORK_LENGTH,
+    FrameworkTally,
+    Standing,
+    StandingQuerySet,
+)
 from compliance.models.waivers import Waiver
 
 __all__ = (
+    "FRAMEWORK_LENGTH",
     "GATES",
     "RULE_ID_LENGTH",
     "SEVERITIES",
     "VERDICTS",
     "Evaluation",
+    "FrameworkTally",
     "Gap",
     "GapEvent",
     "GapQuerySet",
@@ -29,5 +37,7 @@ __all__ = (
     "PolicyEditor",
     "PolicyQuerySet",
     "ResultChange",
+    "Standing",
+    "StandingQuerySet",
     "Waiver",
 )

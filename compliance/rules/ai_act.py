@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compliance.catalogue import control_map
+from compliance.catalogue import control_data
 from compliance.engine import (
     PASS,
     Outcome,
@@ -26,7 +26,7 @@ CREDIT_AND_INSURANCE = ("5b", "5c")  # of Annex III: also private deployers asse
 CRITICAL_INFRASTRUCTURE = "2"  # of Annex III: is not registered in the public database
 ANNEX_IV = {
     item: tuple(told["needs"])
-    for item, told in control_map()["annex_iv_coverage"].items()
+    for item, told in control_data()["annex_iv_coverage"].items()
 }
 ANNEX_IV_READS = tuple(
     dict.fromkeys(name for needs in ANNEX_IV.values() for name in needs)

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from django.db import models
 from django.utils.timezone import now
 
-from accounts.walls import TenantModel
+from accounts.walls import TenantHistory, TenantModel
 
 Row = TypeVar("Row", bound=models.Model)
 NAME_LENGTH = (
@@ -27,6 +27,8 @@ class Source(TenantModel):
     is_demo = models.BooleanField(default=False, editable=False)
 
     created_at = models.DateTimeField(default=now, editable=False)
+
+    history = TenantHistory()
 
     class Meta(TenantModel.Meta):
         ordering = ("name",)

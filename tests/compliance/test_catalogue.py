@@ -10,7 +10,7 @@ import pytest
 from compliance.catalogue import (
     Kind,
     catalogue,
-    control_map,
+    control_data,
     evidenced_by,
     parameters,
 )
@@ -33,7 +33,7 @@ def test_an_entry_is_whole(entry):
     assert re.fullmatch(r"VW-[A-Z]+-\d{3}", entry.id)
     assert entry.packs, "every rule is in a pack"
     assert entry.controls
-    assert set(entry.controls) <= set(control_map()["controls"])
+    assert set(entry.controls) <= set(control_data()["controls"])
     for sentence in (entry.when, entry.check, entry.fix):
         assert sentence[0].isupper()
         assert sentence.endswith(".")

@@ -1,0 +1,334 @@
+"""Keeping how versions and sources stand, and the tallies of the frameworks.
+
+`keep` follows each chunk that was judged, and each waiver, in their transaction. It
+reads what is stored, so it can be asked at any time and as often as one likes: where
+nothing became other, it writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import (
+    BooleanField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Func,
+    JSONField,
+    OuterRef,
+    Q,
+    TextField,
+)
+from django.utils.timezone import now
+
+from compliance.engine import Verdict, rulebook
+from compliance.frameworks.control_map import Framework, control_map
+from compliance.frameworks.counting import Counts, Segment, State, Stood, count
+from compliance.gaps import BATCH, GAP_KINDS, lock_gaps
+from compliance.models import Evaluation, FrameworkTally, Gap, Standing, Waiver
+from inventory.coverage import known
+from inventory.models import ModelVersion
+from inventory.records import FIELDS, GOVERNANCE_FIELDS, Stage
+
+Subject = Literal["version", "source"]
+
+_COLUMNS = tuple(name for name in FIELDS if name not in GOVERNANCE_FIELDS)
+_STATE_OF = {
+    Verdict.PASS: State.MET,
+    Verdict.NOT_APPLICABLE: State.NOT_APPLICABLE,
+    Verdict.UNKNOWN: State.UNDECIDED,
+    Verdict.ERROR: State.UNDECIDED,
+    Verdict.FAIL: State.OPEN,
+}
+_VERDICTS = (
+    "(SELECT jsonb_object_agg(told.key, told.value->>'verdict') "
+    "FROM jsonb_each(%(expressions)s) AS told)"
+)
+_KEYS = "ARRAY(SELECT jsonb_object_keys(%(expressions)s) ORDER BY 1)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is stored of a version that decides how it stands."""
+
+    is_production: bool = False
+    regulatory_scope: Sequence[str] = ()
+    known: Sequence[str] = ()
+
+
+def keep(ids: Collection[int], *, subject: Subject = "version") -> int:
+    """Bring the standings of these versions or sources up to date, and the tallies.
+
+    Return how many stand otherwise than before. Costs four queries to read, and five
+    to write what is other, for 500 of them.
+    """
+    if not ids:
+        return 0
+    lock_gaps()
+    within = {f"{subject}__in": ids}
+    former = {
+        getattr(row, f"{subject}_id"): row
+        for row in Standing.objects.current().filter(**within)
+    }
+    facts = _facts_of(ids) if subject == "version" else dict.fromkeys(ids, _Facts())
+    states, gaps = _states_of(within, subject), _gaps_of(within, subject)
+    at = now()
+    over: list[Standing] = []
+    new: list[Standing] = []
+    for subject_id in ids:
+        before = former.get(subject_id)
+        after = None
+        if subject_id in facts and subject_id in states:
+            after = _standing(
+                facts[subject_id], states[subject_id], gaps[subject_id], at=at
+            )
+            setattr(after, f"{subject}_id", subject_id)
+        if before and after and _told(before) == _told(after):
+            continue
+        if before:
+            over.append(before)
+        if after:
+            new.append(after)
+    if not over and not new:
+        return 0
+    Standing.objects.filter(pk__in=[row.pk for row in over]).update(until=at)
+    Standing.objects.bulk_create(new, batch_size=BATCH)
+    _move(over, new)
+    return max(len(over), len(new))
+
+
+def catch_up() -> None:
+    """Keep what nobody kept: after an upgrade, and where versions are out of scope now.
+
+    Costs three queries where there is nothing to do.
+    """
+    judged = Exists(Evaluation.objects.filter(version=OuterRef("pk")))
+    standing = Exists(Standing.objects.current().filter(version=OuterRef("pk")))
+    behind = ModelVersion.objects.filter(
+        Q(judged, ~standing, absent_since=None)
+        | Q(standing, absent_since__isnull=False)
+    )
+    ids = list(behind.order_by("pk").values_list("pk", flat=True))
+    for first in range(0, len(ids), BATCH):
+        keep(ids[first : first + BATCH])
+    tallies = FrameworkTally.objects.values_list("framework", "digest", "counts")
+    told = {name: digest for name, digest, _ in tallies}
+    versions: Counter[str] = Counter()
+    for name, _, counts in tallies:
+        versions[name] += counts.get("versions", 0)
+    number = Standing.objects.current().exclude(version=None).count()
+    wrong = [
+        each
+        for each in control_map().frameworks.values()
+        if told.get(each.id) != each.digest or versions[each.id] != number
+    ]
+    if wrong and (number or told):
+        lock_gaps()
+        for framework in wrong:
+            _recount(framework)
+
+
+def stood(row: Standing) -> Stood:
+    return Stood(
+        is_version=row.version_id is not None,
+        is_production=row.is_production,
+        regulatory_scope=row.regulatory_scope,
+        known=row.known,
+        states=row.states,
+    )
+
+
+def stood_at(moment: datetime | None) -> Iterator[Stood]:
+    """Return how everything stood at a moment, for counting. Costs one query."""
+    rows = Standing.objects.at(moment).order_by().defer("gaps")
+    return map(stood, rows.iterator(chunk_size=2000))
+
+
+def _facts_of(ids: Collection[int]) -> dict[int, _Facts]:
+    """Return what is stored of the versions that are present. Costs one query."""
+    rows = (
+        ModelVersion.objects.present()
+        .filter(pk__in=ids)
+        .order_by()
+        .annotate(
+            keys=Func(
+                F("governance"),
+                template=_KEYS,
+                output_field=ArrayField(TextField()),
+            ),
+            **{
+                f"has_{name}": ExpressionWrapper(
+                    known(name), output_field=BooleanField()
+                )
+                for name in _COLUMNS
+            },
+        )
+        .values_list(
+            *("pk", "lifecycle_stage", "regulatory_scope", "keys"),
+            *(f"has_{name}" for name in _COLUMNS),
+        )
+    )
+    return {
+        pk: _Facts(
+            is_production=stage == Stage.PRODUCTION,
+            regulatory_scope=scope,
+            known=[name for name, has in zip(_COLUMNS, has, strict=True) if has]
+            + [key for key in keys if key in GOVERNANCE_FIELDS],
+        )
+        for pk, stage, scope, keys, *has in rows
+    }
+
+
+def _states_of(
+    within: Mapping[str, Any], subject: Subject
+) -> dict[int, dict[str, State]]:
+    """Return how the rules that make gaps answered, by subject. Costs one query."""
+    verdicts = Func(F("results"), template=_VERDICTS, output_field=JSONField())
+    rows = (
+        Evaluation.objects.filter(**within)
+        .exclude(results={})
+        .values_list(f"{subject}_id", verdicts)
+    )
+    making = {rule.id for rule in rulebook if rule.entry.kind in GAP_KINDS}
+    return {
+        subject_id: {
+            rule_id: _STATE_OF[Verdict(verdict)]
+            for rule_id, verdict in told.items()
+            if rule_id in making
+        }
+        for subject_id, told in rows
+    }
+
+
+def _gaps_of(
+    within: Mapping[str, Any], subject: Subject
+) -> defaultdict[int, dict[str, dict[str, Any]]]:
+    """Return what is told of the live gaps, by subject and rule.
+
+    Costs one query, and one more where gaps are waived.
+    """
+    found: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
+    rows = Gap.objects.live().filter(**within).order_by()
+    columns = rows.values_list(
+        *(f"{subject}_id", "rule_id", "status", "severity", "gate", "detail"),
+        *("opened_at", "reopened_at", "unknown_since", "waiver_id", "waived_until"),
+    )
+    sentences = _sentences({row[9] for row in columns if row[9]})
+    for row in columns:
+        subject_id, rule_id, status, severity, gate, detail, *times = row
+        opened_at, reopened_at, unknown_since, waiver_id, until = times
+        told = {
+            "severity": severity,
+            "gate": gate,
+            "detail": detail,
+            "since": (reopened_at or opened_at).isoformat(),
+        }
+        if unknown_since:
+            told["unknown_since"] = unknown_since.isoformat()
+        if status == Gap.Status.WAIVED:
+            told["waiver"] = sentences[waiver_id]
+            told["waived_until"] = until.isoformat() if until else None
+        found[subject_id][rule_id] = told
+    return found
+
+
+def _sentences(waiver_ids: Collection[int]) -> dict[int, str]:
+    if not waiver_ids:
+        return {}
+    waivers = Waiver.objects.filter(pk__in=waiver_ids).select_related("decided_by")
+    return {waiver.pk: waiver.sentence for waiver in waivers}
+
+
+def _standing(
+    facts: _Facts,
+    states: Mapping[str, State],
+    gaps: Mapping[str, Mapping[str, Any]],
+    *,
+    at: datetime,
+) -> Standing:
+    """Return how a version or source stands; a live gap counts, whatever its rule says.
+
+    An undecided rule never closes its gap.
+    """
+    stands = dict(states)
+    for rule_id, told in gaps.items():
+        if rule_id in stands:
+            stands[rule_id] = State.WAIVED if "waiver" in told else State.OPEN
+    return Standing(
+        since=at,
+        is_production=facts.is_production,
+        regulatory_scope=list(facts.regulatory_scope),
+        known=list(facts.known),
+        states=dict(sorted(stands.items())),
+        gaps={rule_id: dict(gaps[rule_id]) for rule_id in sorted(gaps)},
+    )
+
+
+def _told(row: Standing) -> tuple[Any, ...]:
+    return row.is_production, row.regulatory_scope, row.known, row.states, row.gaps
+
+
+def _move(over: Sequence[Standing], new: Sequence[Standing]) -> None:
+    """Take what is over off the tallies, and add what is new. Costs two queries."""
+    tallies: defaultdict[str, dict[Segment, FrameworkTally]] = defaultdict(dict)
+    for row in FrameworkTally.objects.all():
+        segment = Segment(row.is_production, row.is_declared)
+        tallies[row.framework][segment] = row
+    less, more = list(map(stood, over)), list(map(stood, new))
+    changed: list[FrameworkTally] = []
+    for framework in control_map().frameworks.values():
+        rows = tallies[framework.id]
+        if not rows or any(row.digest != framework.digest for row in rows.values()):
+            _recount(framework)
+            continue
+        moved: defaultdict[Segment, Counts] = defaultdict(Counter)
+        for segment, counts in count(framework, more).items():
+            moved[segment].update(counts)
+        for segment, counts in count(framework, less).items():
+            moved[segment].subtract(counts)
+        for segment, counts in moved.items():
+            if not any(counts.values()):
+                continue
+            row = rows.get(segment) or _tally(framework, segment)
+            total = Counter(row.counts)
+            total.update(counts)
+            row.counts = {key: number for key, number in total.items() if number}
+            changed.append(row)
+    _write(changed)
+
+
+def _recount(framework: Framework) -> None:
+    """Count a framework anew over all that stands now."""
+    FrameworkTally.objects.filter(framework=framework.id).delete()
+    counted = count(framework, stood_at(None))
+    _write(
+        _tally(framework, segment, counts)
+        for segment, counts in (counted or {Segment(False, False): Counter()}).items()
+    )
+
+
+def _tally(
+    framework: Framework, segment: Segment, counts: Mapping[str, int] | None = None
+) -> FrameworkTally:
+    return FrameworkTally(
+        framework=framework.id,
+        is_production=segment.is_production,
+        is_declared=segment.is_declared,
+        digest=framework.digest,
+        counts=dict(counts or {}),
+    )
+
+
+def _write(rows: Iterable[FrameworkTally]) -> None:
+    FrameworkTally.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["organization", "framework", "is_production", "is_declared"],
+        update_fields=["digest", "counts"],
+    )
