@@ -156,12 +156,14 @@ def a_gap(version: ModelVersion | None = None, **fields: Any) -> Gap:
     return Gap.objects.create(version=version, **(told | fields))
 
 
-def a_policy(number: int | None = None, **content: Any) -> Policy:
+def a_policy(
+    number: int | None = None, *, at: datetime | None = None, **content: Any
+) -> Policy:
     """Make a published policy, or without a number a draft, that says `content`."""
     said = read({"packs": ["starter"]} | content)
     return Policy.objects.create(
         number=number,
-        published_at=days(3) if number else None,
+        published_at=(at or days(3)) if number else None,
         content=said.to_json(),
         digest=said.digest,
     )

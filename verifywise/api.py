@@ -10,6 +10,7 @@ from rest_framework.routers import SimpleRouter
 from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewSet
 from compliance.api import (
     CheckVersionViewSet,
+    FrameworkViewSet,
     GapViewSet,
     PolicyViewSet,
     RuleViewSet,
@@ -38,6 +39,7 @@ ROUTES = (
     ("gaps", GapViewSet),
     ("rules", RuleViewSet),
     ("coverage", CoverageViewSet),
+    ("frameworks", FrameworkViewSet),
     ("policies", PolicyViewSet),
     ("attestations", AttestationViewSet),
     ("evidence-files", EvidenceFileViewSet),

@@ -115,6 +115,11 @@ UNFOLD: dict[str, Any] = {
                         "active": is_about_versions,
                     },
                     _item("Gaps", "rule", "compliance_gap_changelist"),
+                    _item(
+                        "Frameworks",
+                        "account_balance",
+                        "compliance_framework_changelist",
+                    ),
                     _item("Waivers", "event_busy", "compliance_waiver_changelist"),
                     _item("Policies", "policy", "compliance_policy_changelist"),
                     _item(

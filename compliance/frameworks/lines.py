@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from compliance.catalogue import Gate, Severity
-from compliance.frameworks.control_map import Framework
+from compliance.frameworks.control_map import Control, Framework, Strength
 from compliance.frameworks.counting import State
 from compliance.frameworks.report import Scope
 from compliance.markup import title
@@ -65,6 +65,7 @@ class GapLine:
 class VersionLine:
     """A version, the values that are evidence, and how the rules stood with it."""
 
+    version_id: int
     subject: Subject
     values: Mapping[str, Value]  # field -> value
     states: Mapping[str, State]  # rule -> state
@@ -121,6 +122,7 @@ def lines_of(
     for version_id, subject in chunk.items():
         row = standings[version_id]
         yield VersionLine(
+            version_id=version_id,
             subject=subject,
             values=values[version_id],
             states={
@@ -240,3 +242,48 @@ def _gap_lines(
             unknown_since=datetime.fromisoformat(unknown) if unknown else None,
             waiver=told.get("waiver", ""),
         )
+
+
+def control_standings(
+    framework: Framework,
+    control: Control,
+    scope: Scope,
+    *,
+    evidence: str = "",
+    state: str = "",
+) -> StandingQuerySet:
+    """Return how the versions of a scope stood, by model and number.
+
+    `evidence` leaves those whose best evidence for the control is of this strength, or
+    that have none, and `state` those with which its rules stand so, by the worst.
+    """
+    rows = standings_in(framework, scope).exclude(version=None)
+    if evidence:
+        rows = rows.filter(_evidenced(control, evidence))
+    if state:
+        rows = rows.filter(_stands(control, State(state)))
+    return rows.order_by(
+        "version__registered_model__name", "-version__version_number", "pk"
+    )
+
+
+def _evidenced(control: Control, evidence: str) -> Q:
+    found = Q()
+    for strength in Strength:
+        known = Q(known__has_any_keys=list(control.fields[strength]))
+        if strength == evidence:
+            return found & known
+        found &= ~known
+    return found
+
+
+def _stands(control: Control, state: State) -> Q:
+    found = Q()
+    for each in State:
+        stands = Q(pk=None)  # nobody
+        for rule_id in control.rules:
+            stands |= Q(states__contains={rule_id: each})
+        if each is state:
+            return found & stands
+        found &= ~stands
+    return found

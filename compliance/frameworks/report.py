@@ -76,6 +76,17 @@ class RuleLine:
     def is_judging(self) -> bool:
         return any(self.states.values())
 
+    @property
+    def why_not(self) -> str:
+        """Say why it judges nothing, as far as its kind tells."""
+        return _SILENT.get(self.entry.kind, "judges nothing here")
+
+
+_SILENT = {
+    Kind.TRIGGER: "sends an approval to a person, and makes no gap",
+    Kind.PROCESS: "is about approvals, which are not recorded yet",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlLine:

@@ -16,6 +16,7 @@ from compliance.models.gaps import (
 from compliance.models.policies import Policy, PolicyEditor, PolicyQuerySet
 from compliance.models.standings import (
     FRAMEWORK_LENGTH,
+    Framework,
     FrameworkTally,
     Standing,
     StandingQuerySet,
@@ -29,6 +30,7 @@ __all__ = (
     "SEVERITIES",
     "VERDICTS",
     "Evaluation",
+    "Framework",
     "FrameworkTally",
     "Gap",
     "GapEvent",

@@ -126,3 +126,10 @@ class FrameworkTally(TenantModel):
 
     def __str__(self) -> str:
         return f"tally of {self.framework}"
+
+
+class Framework(FrameworkTally):
+    """What the console calls a framework: its pages, which are data, not rows."""
+
+    class Meta:
+        proxy = True

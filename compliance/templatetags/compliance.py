@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+
 from django import template
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts import markup
 from compliance import markup as parts
 from compliance.catalogue import Gate
 from compliance.engine import Verdict
+from compliance.frameworks.control_map import Framework
 from compliance.markup import title
 from compliance.models import GapEvent, ResultChange
 
@@ -74,3 +79,42 @@ def policy(number: int) -> str:
 @register.filter
 def comparison(told: str) -> str:
     return _COMPARISONS.get(told, told)
+
+
+@register.filter
+def in_force(framework: Framework, day: date) -> SafeString:
+    """Say whether a framework is in force on a day."""
+    if framework.is_in_force(day):
+        return markup.chip("in force", "good", title=f"Since {_day(framework.since)}")
+    if day < framework.since:
+        return markup.chip(f"from {_day(framework.since)}")
+    return markup.chip(f"superseded on {_day(framework.until or day)}")
+
+
+@register.filter
+def stacked(numbers: Mapping[str, int], labels: Mapping[str, str]) -> SafeString:
+    """Draw numbers beside each other as one bar, with words for who does not see it."""
+    total = sum(numbers.values())
+    told = [(name, number) for name, number in numbers.items() if number]
+    if not total:
+        return markup.NOTHING
+    words = ", ".join(f"{labels[name].lower()}: {number}" for name, number in told)
+    parts, left = [], 0.0
+    for name, number in told:
+        width = 100 * number / total
+        parts.append((name, f"{left:.3f}%", f"{width:.3f}%", labels[name], number))
+        left += width
+    return format_html(
+        '<svg class="vw-stack" role="img" aria-label="{}">{}</svg>',
+        words,
+        format_html_join(
+            "",
+            '<rect class="vw-{}" x="{}" width="{}" height="100%">'
+            "<title>{}: {}</title></rect>",
+            parts,
+        ),
+    )
+
+
+def _day(day: date) -> str:
+    return f"{day:%-d %B %Y}"

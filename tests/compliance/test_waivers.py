@@ -624,7 +624,7 @@ def queries_of(act: Callable[[], Any]) -> int:
     return len(captured)
 
 
-def test_an_evaluation_costs_one_query_more_for_all_waivers(
+def test_an_evaluation_reads_all_waivers_at_once(
     acme: Organization,
     make_version: Callable[..., ModelVersion],
     max_: User,
@@ -633,7 +633,7 @@ def test_an_evaluation_costs_one_query_more_for_all_waivers(
     versions = [make_version(number, owner="") for number in range(1, 4)]
     evaluate_organization(acme)
 
-    def with_change(at: Any) -> int:
+    def with_change(at: Any, *, reads: int) -> int:
         for version in versions:
             change(version, at=at, description=f"At {at}.", owner="")
         owners = {"owner": "max@example.org"} if at == TODAY else {"owner": ""}
@@ -644,13 +644,14 @@ def test_an_evaluation_costs_one_query_more_for_all_waivers(
         read = [
             query["sql"] for query in captured if "compliance_waiver" in query["sql"]
         ]
-        assert len([sql for sql in read if sql.startswith("SELECT")]) == 1
+        assert len([sql for sql in read if sql.startswith("SELECT")]) == reads
         return len(captured)
 
-    without = with_change(TODAY)
+    without = with_change(TODAY, reads=1)  # those in force
     for rule_id in (OWNER, "VW-PRIV-001", "VW-LIN-001"):
         everywhere(max_, olga, rule_id)
-    assert with_change(TOMORROW) == without
+    # And what they say, for how the versions stand.
+    assert with_change(TOMORROW, reads=2) == without + 1
 
 
 def test_putting_a_waiver_in_force_costs_the_same_for_many_gaps(
@@ -673,7 +674,7 @@ def test_putting_a_waiver_in_force_costs_the_same_for_many_gaps(
     for number in range(2, 8):
         make_version(number, owner="")
     assert cost() == for_one
-    assert for_one <= 12
+    assert for_one <= 20  # eight of them for how the versions stand
 
 
 def test_asking_for_many_gaps_costs_the_same(gap: Gap, max_: User) -> None:
