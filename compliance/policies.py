@@ -7,6 +7,7 @@ publishes says which revision they saw: where somebody else was faster, nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -38,9 +39,12 @@ class InForce:
         return f"policy {self.number}" if self.number else "the project’s defaults"
 
 
-def in_force() -> InForce:
-    """Return the latest published policy. Costs one query."""
-    newest = Policy.objects.published().order_by("-number").first()
+def in_force(at: datetime | None = None) -> InForce:
+    """Return the policy that applies, or that did at a moment. Costs one query."""
+    published = Policy.objects.published()
+    if at is not None:
+        published = published.filter(published_at__lte=at)
+    newest = published.order_by("-number").first()
     if newest is None or newest.number is None:
         return InForce(0, DEFAULTS)
     return InForce(newest.number, newest.said)

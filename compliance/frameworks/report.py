@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,8 @@ from compliance.frameworks.counting import (
     count,
 )
 from compliance.frameworks.standings import stood_at
-from compliance.models import FrameworkTally, Policy, Standing
+from compliance.models import FrameworkTally, Standing
+from compliance.policies import in_force
 from inventory.records import FIELDS, Field
 
 
@@ -70,6 +71,7 @@ class RuleLine:
     rule_id: str
     entry: Entry
     states: Mapping[State, int]  # of versions, or of sources
+    is_on: bool  # by the policy
     is_of_sources: bool = False
 
     @property
@@ -78,8 +80,10 @@ class RuleLine:
 
     @property
     def why_not(self) -> str:
-        """Say why it judges nothing, as far as its kind tells."""
-        return _SILENT.get(self.entry.kind, "judges nothing here")
+        """Say why it judges nothing."""
+        if not self.is_on:
+            return "is switched off by the policy"
+        return _SILENT.get(self.entry.kind, "has judged nothing here")
 
 
 _SILENT = {
@@ -122,7 +126,7 @@ class Report:
     scope: Scope
     moment: datetime  # `scope.at`, or now
     versions: int
-    policy: int  # number of the one in force at the moment
+    policy: int  # number of the one that applied at the moment
     map_revision: int
     first_kept: datetime | None  # nothing can be told of before
     controls: tuple[ControlLine, ...]
@@ -143,15 +147,17 @@ def report(framework: Framework, scope: Scope) -> Report:
     there were.
     """
     counts = _counts([framework], scope)[framework.id]
+    policy = in_force(scope.at)
+    on = {rule.id for rule in policy.content.rules_on()}
     return Report(
         framework=framework,
         scope=scope,
         moment=scope.at or now(),
         versions=counts["versions"],
-        policy=policy_at(scope.at),
+        policy=policy.number,
         map_revision=control_map().revision,
         first_kept=first_kept(),
-        controls=tuple(_line(each, counts) for each in framework.controls.values()),
+        controls=tuple(_line(each, counts, on) for each in framework.controls.values()),
     )
 
 
@@ -197,14 +203,6 @@ def kind_of(line: ControlLine, versions: int) -> str:
     return "partly" if line.evidenced or line.states[State.MET] else "bare"
 
 
-def policy_at(moment: datetime | None) -> int:
-    """Return the number of the policy in force at a moment: 0 before the first."""
-    published = Policy.objects.published()
-    if moment is not None:
-        published = published.filter(published_at__lte=moment)
-    return published.order_by("-number").values_list("number", flat=True).first() or 0
-
-
 def first_kept() -> datetime | None:
     """Return since when it is kept how versions stand; None before any was judged."""
     first = Standing.objects.order_by("since").values_list("since", flat=True)
@@ -230,7 +228,7 @@ def _counts(frameworks: Iterable[Framework], scope: Scope) -> dict[str, Counts]:
 
 def _summary(framework: Framework, counts: Counts) -> Summary:
     versions = counts["versions"]
-    lines = [_line(each, counts) for each in framework.controls.values()]
+    lines = [_line(each, counts, ()) for each in framework.controls.values()]
     kinds = Counter(kind_of(line, versions) for line in lines)
     return Summary(
         framework=framework,
@@ -251,7 +249,7 @@ KINDS = (
 )
 
 
-def _line(control: Control, counts: Counts) -> ControlLine:
+def _line(control: Control, counts: Counts, on: Collection[str]) -> ControlLine:
     return ControlLine(
         control=control,
         evidence={
@@ -265,11 +263,11 @@ def _line(control: Control, counts: Counts) -> ControlLine:
             for strength in Strength
             for name in control.fields[strength]
         ),
-        rules=tuple(_rule_line(rule_id, counts) for rule_id in control.rules),
+        rules=tuple(_rule_line(rule_id, counts, on) for rule_id in control.rules),
     )
 
 
-def _rule_line(rule_id: str, counts: Counts) -> RuleLine:
+def _rule_line(rule_id: str, counts: Counts, on: Collection[str]) -> RuleLine:
     entry = rulebook[rule_id].entry
     of_sources = entry.kind is Kind.TRACKING_SERVER
     prefix = "source" if of_sources else "rule"
@@ -277,5 +275,6 @@ def _rule_line(rule_id: str, counts: Counts) -> RuleLine:
         rule_id=rule_id,
         entry=entry,
         states={state: counts[f"{prefix}:{rule_id}:{state}"] for state in State},
+        is_on=rule_id in on,
         is_of_sources=of_sources,
     )
