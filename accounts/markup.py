@@ -160,6 +160,20 @@ def value(told: Any) -> SafeString:
     return format_html("{}", told)
 
 
+def brief(told: Any) -> SafeString:
+    """Return any value for a cell of a wide table: of a document its size, to unfold."""
+    if not told or not isinstance(told, Mapping | list | tuple):
+        return value(told)
+    if all(isinstance(item, str) for item in told) and not isinstance(told, Mapping):
+        return value(told)
+    entries = "1 entry" if len(told) == 1 else f"{len(told):,} entries"
+    return format_html(
+        '<details class="vw-brief"><summary>{}</summary>{}</details>',
+        entries,
+        value(told),
+    )
+
+
 def table(rows: Mapping[Any, Any]) -> SafeString:
     """Return names and values as a small table, by name."""
     return format_html(

@@ -29,6 +29,7 @@ from compliance.policies import InForce, in_force
 from inventory.models import ModelVersion
 
 CHUNK = 500
+CHUNKS_KEPT = 4  # after which it is kept how the versions stand
 
 
 @dataclass(slots=True)
@@ -121,6 +122,7 @@ def chunks(
     at = at or now()
     measure: Measure | None = None
     report = Report(evaluated=CHUNK, last_id=after)
+    judged = 0
     while report.evaluated == CHUNK:
         with acting_for(organization):
             due = _due(only_due, version_ids).filter(pk__gt=report.last_id)
@@ -132,10 +134,15 @@ def chunks(
             if measure is None or measure.policy != rows[0].in_force:
                 measure = Measure.of_versions(in_force())
             report = _evaluate_chunk(rows, measure, at=at)
+            judged += 1
+            if judged % CHUNKS_KEPT == 0 and version_ids is None:
+                standings.catch_up()
         yield report
-    if version_ids is None:
-        with acting_for(organization):
+    with acting_for(organization):
+        if version_ids is None:
             standings.catch_up()
+        else:
+            standings.keep(version_ids)
 
 
 class _Row(NamedTuple):
@@ -261,8 +268,6 @@ def _evaluate_chunk(rows: Sequence[_Row], measure: Measure, *, at: datetime) -> 
         Evaluation.objects.filter(version__in=version_ids).update(judged=changed_at)
     if outdated:
         _outdated(measure).filter(version__in=outdated).update(policy=measure.policy)
-    moved = [judgement.subject_id for judgement in changed]
-    standings.keep(moved + [pk for ids in rejudged.values() for pk in ids])
     return report
 
 

@@ -68,11 +68,9 @@ def settle(waiver: Waiver, *, sentence: str) -> Settled:
 def _stand(gap_ids: Sequence[int]) -> None:
     """Keep how the versions and sources of these gaps stand now."""
     touched = Gap.objects.filter(pk__in=gap_ids)
-    versions = sorted(filter(None, set(touched.values_list("version_id", flat=True))))
-    for first in range(0, len(versions), BATCH):
-        standings.keep(versions[first : first + BATCH])
-    sources = filter(None, set(touched.values_list("source_id", flat=True)))
-    standings.keep(sorted(sources), subject="source")
+    told = list(touched.values_list("version_id", "source_id"))
+    standings.keep({version_id for version_id, _ in told if version_id})
+    standings.keep({source_id for _, source_id in told if source_id}, subject="source")
 
 
 def _reached(waiver: Waiver) -> QuerySet[Gap]:

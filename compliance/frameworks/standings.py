@@ -1,8 +1,8 @@
 """Keeping how versions and sources stand, and the tallies of the frameworks.
 
-`keep` follows each chunk that was judged, and each waiver, in their transaction. It
-reads what is stored, so it can be asked at any time and as often as one likes: where
-nothing became other, it writes nothing.
+`keep` reads what is stored, so it can be asked at any time and as often as one likes:
+where nothing became other, it writes nothing. A standing names the evaluation that it
+was kept of, so that `catch_up` finds what moved on since, whatever was interrupted.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from django.db.models import (
     JSONField,
     OuterRef,
     Q,
+    Subquery,
     TextField,
 )
 from django.utils.timezone import now
@@ -37,6 +38,7 @@ from inventory.models import ModelVersion
 from inventory.records import FIELDS, GOVERNANCE_FIELDS, Stage
 
 Subject = Literal["version", "source"]
+AT_ONCE = 2000
 
 _COLUMNS = tuple(name for name in FIELDS if name not in GOVERNANCE_FIELDS)
 _STATE_OF = {
@@ -65,11 +67,17 @@ class _Facts:
 def keep(ids: Collection[int], *, subject: Subject = "version") -> int:
     """Bring the standings of these versions or sources up to date, and the tallies.
 
-    Return how many stand otherwise than before. Costs four queries to read, and five
-    to write what is other, for 500 of them.
+    Return how many stand otherwise than before. Costs five queries where nothing is
+    other, and six more to write, for 2,000 of them.
     """
-    if not ids:
-        return 0
+    return sum(_keep(each, subject) for each in _parts(sorted(ids)))
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[first : first + AT_ONCE] for first in range(0, len(ids), AT_ONCE))
+
+
+def _keep(ids: Sequence[int], subject: Subject) -> int:
     lock_gaps()
     within = {f"{subject}__in": ids}
     former = {
@@ -77,24 +85,29 @@ def keep(ids: Collection[int], *, subject: Subject = "version") -> int:
         for row in Standing.objects.current().filter(**within)
     }
     facts = _facts_of(ids) if subject == "version" else dict.fromkeys(ids, _Facts())
-    states, gaps = _states_of(within, subject), _gaps_of(within, subject)
+    judged, gaps = _judged(within, subject), _gaps_of(within, subject)
     at = now()
     over: list[Standing] = []
     new: list[Standing] = []
+    same: list[Standing] = []
     for subject_id in ids:
         before = former.get(subject_id)
         after = None
-        if subject_id in facts and subject_id in states:
+        if subject_id in facts and subject_id in judged:
             after = _standing(
-                facts[subject_id], states[subject_id], gaps[subject_id], at=at
+                facts[subject_id], judged[subject_id], gaps[subject_id], at=at
             )
             setattr(after, f"{subject}_id", subject_id)
         if before and after and _told(before) == _told(after):
+            if (before.fingerprint, before.judged) != (after.fingerprint, after.judged):
+                same.append(before)
             continue
         if before:
             over.append(before)
         if after:
             new.append(after)
+    if same:
+        _mark(same, subject)
     if not over and not new:
         return 0
     Standing.objects.filter(pk__in=[row.pk for row in over]).update(until=at)
@@ -104,19 +117,28 @@ def keep(ids: Collection[int], *, subject: Subject = "version") -> int:
 
 
 def catch_up() -> None:
-    """Keep what nobody kept: after an upgrade, and where versions are out of scope now.
+    """Keep what was judged since, and nobody kept; let go of what is gone.
 
-    Costs three queries where there is nothing to do.
+    Costs five queries where there is nothing to do.
     """
-    judged = Exists(Evaluation.objects.filter(version=OuterRef("pk")))
-    standing = Exists(Standing.objects.current().filter(version=OuterRef("pk")))
-    behind = ModelVersion.objects.filter(
-        Q(judged, ~standing, absent_since=None)
-        | Q(standing, absent_since__isnull=False)
+    current = Standing.objects.current()
+    kept = current.filter(
+        Q(judged=OuterRef("judged")) | Q(judged=None),
+        version=OuterRef("version"),
+        fingerprint=OuterRef("fingerprint"),
     )
-    ids = list(behind.order_by("pk").values_list("pk", flat=True))
-    for first in range(0, len(ids), BATCH):
-        keep(ids[first : first + BATCH])
+    behind = Evaluation.objects.filter(~Exists(kept), version__absent_since=None)
+    behind = behind.exclude(version=None).exclude(results={})
+    gone = current.filter(version__absent_since__isnull=False)
+    for rows in (behind, gone):
+        keep([pk for pk in rows.values_list("version_id", flat=True) if pk])
+    kept = current.filter(source=OuterRef("source"))
+    sources = Evaluation.objects.filter(~Exists(kept)).exclude(source=None)
+    sources = sources.exclude(results={})
+    keep(
+        [pk for pk in sources.values_list("source_id", flat=True) if pk],
+        subject="source",
+    )
     tallies = FrameworkTally.objects.values_list("framework", "digest", "counts")
     told = {name: digest for name, digest, _ in tallies}
     versions: Counter[str] = Counter()
@@ -185,25 +207,45 @@ def _facts_of(ids: Collection[int]) -> dict[int, _Facts]:
     }
 
 
-def _states_of(
-    within: Mapping[str, Any], subject: Subject
-) -> dict[int, dict[str, State]]:
-    """Return how the rules that make gaps answered, by subject. Costs one query."""
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """How the rules that make gaps answered, and the evaluation that says so."""
+
+    states: Mapping[str, State]
+    fingerprint: str
+    judged: datetime | None
+
+
+def _judged(within: Mapping[str, Any], subject: Subject) -> dict[int, _Judged]:
+    """Return how versions or sources were judged, by id. Costs one query."""
     verdicts = Func(F("results"), template=_VERDICTS, output_field=JSONField())
     rows = (
         Evaluation.objects.filter(**within)
         .exclude(results={})
-        .values_list(f"{subject}_id", verdicts)
+        .values_list(f"{subject}_id", verdicts, "fingerprint", "judged")
     )
     making = {rule.id for rule in rulebook if rule.entry.kind in GAP_KINDS}
     return {
-        subject_id: {
-            rule_id: _STATE_OF[Verdict(verdict)]
-            for rule_id, verdict in told.items()
-            if rule_id in making
-        }
-        for subject_id, told in rows
+        subject_id: _Judged(
+            states={
+                rule_id: _STATE_OF[verdict]
+                for rule_id, verdict in told.items()
+                if rule_id in making
+            },
+            fingerprint=fingerprint,
+            judged=judged,
+        )
+        for subject_id, told, fingerprint, judged in rows
     }
+
+
+def _mark(rows: Sequence[Standing], subject: Subject) -> None:
+    """Name the evaluation as of which these stand as before."""
+    evaluation = Evaluation.objects.filter(**{subject: OuterRef(subject)})
+    Standing.objects.filter(pk__in=[row.pk for row in rows]).update(
+        fingerprint=Subquery(evaluation.values("fingerprint")[:1]),
+        judged=Subquery(evaluation.values("judged")[:1]),
+    )
 
 
 def _gaps_of(
@@ -247,7 +289,7 @@ def _sentences(waiver_ids: Collection[int]) -> dict[int, str]:
 
 def _standing(
     facts: _Facts,
-    states: Mapping[str, State],
+    judged: _Judged,
     gaps: Mapping[str, Mapping[str, Any]],
     *,
     at: datetime,
@@ -256,7 +298,7 @@ def _standing(
 
     An undecided rule never closes its gap.
     """
-    stands = dict(states)
+    stands = dict(judged.states)
     for rule_id, told in gaps.items():
         if rule_id in stands:
             stands[rule_id] = State.WAIVED if "waiver" in told else State.OPEN
@@ -267,6 +309,8 @@ def _standing(
         known=list(facts.known),
         states=dict(sorted(stands.items())),
         gaps={rule_id: dict(gaps[rule_id]) for rule_id in sorted(gaps)},
+        fingerprint=judged.fingerprint,
+        judged=judged.judged,
     )
 
 

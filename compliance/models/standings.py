@@ -67,6 +67,10 @@ class Standing(TenantModel):
         default=dict, help_text="rule -> what is told of its open or waived gap"
     )
 
+    # Of the evaluation that it was kept of, by which it is found when that moved on.
+    fingerprint = models.CharField(max_length=64)
+    judged = models.DateTimeField(null=True)
+
     objects = StandingQuerySet.as_manager()
 
     class Meta(TenantModel.Meta):

@@ -94,6 +94,15 @@ def test_documents_become_tables_and_lists_chips() -> None:
     assert "<div>" in markup.value([{"a": 1}, 2])
 
 
+def test_of_a_document_a_wide_table_shows_its_size_to_unfold() -> None:
+    told = markup.brief({"auc": 0.9, "f1": 0.8})
+    assert "<summary>2 entries</summary>" in told
+    assert str(markup.value({"auc": 0.9, "f1": 0.8})) in told
+    assert "<summary>1 entry</summary>" in markup.brief([{"path": "a"}])
+    for plain in ("words", 7, ["gdpr", "hipaa"], {}, None):
+        assert markup.brief(plain) == markup.value(plain)
+
+
 def test_long_texts_are_folded() -> None:
     assert "<details" not in markup.value("short")
     folded = markup.value("long " * 100)
