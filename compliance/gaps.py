@@ -239,8 +239,9 @@ class Reconciliation:
 
     def write(self) -> None:
         """Write everything, in five statements a batch at most."""
+        known = [row for row in self.evaluations if row.pk is not None]
         _save(Evaluation, [row for row in self.evaluations if row.pk is None])
-        _update(Evaluation, [row for row in self.evaluations if row.pk is not None])
+        _update(Evaluation, known)
         _save(Gap, self.new_gaps)
         _update(Gap, self.changed_gaps)
         _save(ResultChange, self.changes)
