@@ -78,9 +78,8 @@ SEGMENTS = tuple(
 Counts = Counter[str]
 
 
-def count(framework: Framework, stood: Iterable[Stood]) -> dict[Segment, Counts]:
+def count(framework: Framework, masks: Masks) -> dict[Segment, Counts]:
     """Count versions and sources by segment. Sources are in the segment of no claims."""
-    masks = _Masks.of(stood)
     declared = masks.all
     if framework.scope:
         declared = _union(masks.scope[word] for word in framework.scope)
@@ -102,8 +101,8 @@ def count(framework: Framework, stood: Iterable[Stood]) -> dict[Segment, Counts]
 
 
 @dataclass(slots=True)
-class _Masks:
-    """Sets of versions, as bits."""
+class Masks:
+    """Sets of versions, as bits: made once, and counted by each framework."""
 
     all: int = 0
     production: int = 0
@@ -117,7 +116,7 @@ class _Masks:
     )
 
     @classmethod
-    def of(cls, stood: Iterable[Stood]) -> _Masks:
+    def of(cls, stood: Iterable[Stood]) -> Masks:
         masks = cls()
         scope, known = _Bits[str](), _Bits[str]()
         states = _Bits[tuple[str, str]]()
@@ -170,7 +169,7 @@ def _mask(numbers: list[int]) -> int:
     return int.from_bytes(octets, "little")
 
 
-def _sets(framework: Framework, masks: _Masks) -> Iterator[tuple[str, int]]:
+def _sets(framework: Framework, masks: Masks) -> Iterator[tuple[str, int]]:
     yield "versions", masks.all
     for name in framework.fields:
         yield f"field:{name}", masks.known[name]
@@ -181,7 +180,7 @@ def _sets(framework: Framework, masks: _Masks) -> Iterator[tuple[str, int]]:
         yield from _sets_of(control, masks)
 
 
-def _sets_of(control: Control, masks: _Masks) -> Iterator[tuple[str, int]]:
+def _sets_of(control: Control, masks: Masks) -> Iterator[tuple[str, int]]:
     rest = masks.all
     if any(control.fields.values()):
         for strength in Strength:

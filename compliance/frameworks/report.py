@@ -214,9 +214,9 @@ def _counts(frameworks: Iterable[Framework], scope: Scope) -> dict[str, Counts]:
     segments = scope.segments()
     found: dict[str, Counts] = {each.id: Counter() for each in frameworks}
     if scope.at is not None:
-        stood = list(stood_at(scope.at))
+        masks = stood_at(scope.at)
         for each in frameworks:
-            for segment, counts in count(each, stood).items():
+            for segment, counts in count(each, masks).items():
                 if segment in segments:
                     found[each.id].update(counts)
         return found

@@ -30,7 +30,7 @@ from django.utils.timezone import now
 
 from compliance.engine import Verdict, rulebook
 from compliance.frameworks.control_map import Framework, control_map
-from compliance.frameworks.counting import Counts, Segment, State, Stood, count
+from compliance.frameworks.counting import Counts, Masks, Segment, State, Stood, count
 from compliance.gaps import BATCH, GAP_KINDS, lock_gaps
 from compliance.models import Evaluation, FrameworkTally, Gap, Standing, Waiver
 from inventory.coverage import known
@@ -152,11 +152,10 @@ def catch_up() -> None:
     ]
     if wrong and (number or told):
         lock_gaps()
-        for framework in wrong:
-            _recount(framework)
+        _recount(wrong)
 
 
-def stood(row: Standing) -> Stood:
+def _stood(row: Standing) -> Stood:
     return Stood(
         is_version=row.version_id is not None,
         is_production=row.is_production,
@@ -166,10 +165,10 @@ def stood(row: Standing) -> Stood:
     )
 
 
-def stood_at(moment: datetime | None) -> Iterator[Stood]:
-    """Return how everything stood at a moment, for counting. Costs one query."""
+def stood_at(moment: datetime | None) -> Masks:
+    """Return how everything stood at a moment, to be counted. Costs one query."""
     rows = Standing.objects.at(moment).order_by().defer("gaps")
-    return map(stood, rows.iterator(chunk_size=2000))
+    return Masks.of(map(_stood, rows.iterator(chunk_size=2000)))
 
 
 def _facts_of(ids: Collection[int]) -> dict[int, _Facts]:
@@ -324,12 +323,13 @@ def _move(over: Sequence[Standing], new: Sequence[Standing]) -> None:
     for row in FrameworkTally.objects.all():
         segment = Segment(row.is_production, row.is_declared)
         tallies[row.framework][segment] = row
-    less, more = list(map(stood, over)), list(map(stood, new))
+    less, more = Masks.of(map(_stood, over)), Masks.of(map(_stood, new))
+    stale: list[Framework] = []
     changed: list[FrameworkTally] = []
     for framework in control_map().frameworks.values():
         rows = tallies[framework.id]
         if not rows or any(row.digest != framework.digest for row in rows.values()):
-            _recount(framework)
+            stale.append(framework)
             continue
         moved: defaultdict[Segment, Counts] = defaultdict(Counter)
         for segment, counts in count(framework, more).items():
@@ -345,15 +345,19 @@ def _move(over: Sequence[Standing], new: Sequence[Standing]) -> None:
             row.counts = {key: number for key, number in total.items() if number}
             changed.append(row)
     _write(changed)
+    if stale:
+        _recount(stale)
 
 
-def _recount(framework: Framework) -> None:
-    """Count a framework anew over all that stands now."""
-    FrameworkTally.objects.filter(framework=framework.id).delete()
-    counted = count(framework, stood_at(None))
+def _recount(frameworks: Sequence[Framework]) -> None:
+    """Count frameworks anew over all that stands now. Costs three queries."""
+    ids = [framework.id for framework in frameworks]
+    FrameworkTally.objects.filter(framework__in=ids).delete()
+    masks, nothing = stood_at(None), {Segment(False, False): Counts()}
     _write(
         _tally(framework, segment, counts)
-        for segment, counts in (counted or {Segment(False, False): Counter()}).items()
+        for framework in frameworks
+        for segment, counts in (count(framework, masks) or nothing).items()
     )
 
 

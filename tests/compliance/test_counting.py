@@ -11,6 +11,7 @@ import pytest
 from compliance.frameworks.control_map import Framework, Strength, control_map
 from compliance.frameworks.counting import (
     Counts,
+    Masks,
     Segment,
     State,
     Stood,
@@ -76,7 +77,7 @@ def test_many_at_once_are_counted_as_one_by_one(framework_id: str) -> None:
     framework = FRAMEWORKS[framework_id]
     dice = random.Random(framework_id)
     stood = [any_version(dice, framework) for _ in range(70)]
-    assert count(framework, stood) == one_by_one(framework, stood)
+    assert count(framework, Masks.of(stood)) == one_by_one(framework, stood)
 
 
 @pytest.mark.parametrize(("worse", "better"), list(itertools.combinations(State, 2)))
@@ -87,14 +88,14 @@ def test_a_control_stands_by_the_worst_of_its_rules(
     control = next(each for each in framework.controls.values() if len(each.rules) > 1)
     for states in (worse, better), (better, worse):
         stood = Stood(states=dict(zip(control.rules, states, strict=False)))
-        counts = count(framework, [stood])[Segment(False, True)]
+        counts = count(framework, Masks.of([stood]))[Segment(False, True)]
         told = {state: counts[f"{control.id}:{state}"] for state in State}
         assert told == dict.fromkeys(State, 0) | {worse: 1}
 
 
 def test_what_is_not_known_is_no_evidence_and_not_forgotten() -> None:
     framework = FRAMEWORKS["GDPR"]
-    counts = count(framework, [Stood(), Stood(known=["data_sensitivity"])])
+    counts = count(framework, Masks.of([Stood(), Stood(known=["data_sensitivity"])]))
     nowhere = counts[Segment(False, False)]
     assert nowhere["GDPR-30.1:none"] == 1
     assert nowhere["GDPR-30.1:direct"] == 1
@@ -102,4 +103,4 @@ def test_what_is_not_known_is_no_evidence_and_not_forgotten() -> None:
 
 
 def test_nobody_is_counted_as_nothing() -> None:
-    assert count(FRAMEWORKS["EUAIA"], []) == {}
+    assert count(FRAMEWORKS["EUAIA"], Masks.of([])) == {}

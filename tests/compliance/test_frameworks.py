@@ -51,8 +51,7 @@ def told(framework: Framework = ISO, scope: Scope = NOW) -> dict[str, Any]:
 
 
 def counted_anew() -> dict[tuple[str, bool, bool], dict[str, int]]:
-    for framework in control_map().frameworks.values():
-        standings._recount(framework)
+    standings._recount(list(control_map().frameworks.values()))
     return tallies()
 
 
