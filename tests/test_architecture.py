@@ -40,9 +40,13 @@ PURE = (
             "mlflow_sync/files/dependencies.py",
             "mlflow_sync/files/kinds.py",
             "mlflow_sync/files/manifests.py",
+            "compliance/frameworks/control_map.py",
+            "compliance/frameworks/counting.py",
+            "compliance/frameworks/exports/*.py",
             "compliance/rules/*.py",
         )
         for path in ROOT.glob(pattern)
+        if path.name != "gathering.py"  # which reads what the files are made of
     ),
 )
 FRAMEWORKS = {"django", "rest_framework", "mlflow", "requests", "urllib3", "http"}

@@ -1,0 +1,261 @@
+"""The tables of a report, for workbooks and CSV files alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from compliance.frameworks.control_map import Strength
+from compliance.frameworks.counting import NO_EVIDENCE, State
+from compliance.frameworks.exports.cells import Cell, cell
+from compliance.frameworks.exports.export import (
+    NOTICE,
+    Export,
+    gaps_in_order,
+    moment_text,
+)
+
+if TYPE_CHECKING:
+    from compliance.frameworks.control_map import Framework
+    from compliance.frameworks.lines import GapLine, Subject, VersionLine
+    from compliance.frameworks.report import ControlLine, Report
+
+Row = tuple[Cell, ...]
+
+NARROW, MIDDLE, WIDE, PROSE = 11, 18, 32, 60
+
+
+class Column(NamedTuple):
+    title: str
+    width: int = NARROW
+
+
+class Table(NamedTuple):
+    name: str
+    columns: tuple[Column, ...]
+
+
+_CONTROL = (Column("Control", MIDDLE), Column("Reference", MIDDLE))
+_STATES = tuple(Column(state.label, MIDDLE) for state in State)
+_SUBJECT = (
+    Column("Model", WIDE),
+    Column("Version"),
+    Column("Source", MIDDLE),
+    Column("Stage"),
+)
+
+ABOUT = Table("About", (Column("What", MIDDLE), Column("Value", 100)))
+CONTROLS = Table(
+    "Controls",
+    (
+        *_CONTROL,
+        Column("Requirement, in our words", PROSE),
+        Column("For"),
+        Column("Applies from"),
+        Column("Outside a registry because", WIDE),
+        Column("Versions in scope"),
+        Column("Direct evidence"),
+        Column("Partial evidence"),
+        Column("Context only"),
+        Column("No evidence"),
+        Column("Versions judged"),
+        *_STATES,
+        Column("VerifyWise does", WIDE),
+        Column("VerifyWise will do", WIDE),
+    ),
+)
+EVIDENCE = Table(
+    "Evidence",
+    (
+        *_CONTROL,
+        Column("Field", WIDE),
+        Column("Called", WIDE),
+        Column("Strength"),
+        Column("Versions that know it"),
+        Column("Versions in scope"),
+    ),
+)
+RULES = Table(
+    "Rules",
+    (
+        *_CONTROL,
+        Column("Rule", MIDDLE),
+        Column("Title", PROSE),
+        Column("Judges"),
+        Column("Judged"),
+        *_STATES,
+    ),
+)
+GAPS = Table(
+    "Gaps",
+    (
+        *_SUBJECT,
+        Column("Rule", MIDDLE),
+        Column("Title", WIDE),
+        Column("State"),
+        Column("Severity"),
+        Column("Gate"),
+        Column("Detail", PROSE),
+        Column("Since", 22),
+        Column("Not checkable since", 22),
+        Column("Waiver", PROSE),
+        Column("Evidence for", WIDE),
+    ),
+)
+
+
+def versions_table(framework: Framework) -> Table:
+    """Return the table with a row a version, and two columns a field of a framework."""
+    fields = (
+        column
+        for name in framework.fields
+        for column in (Column(name, MIDDLE), Column(f"{name}, told by", MIDDLE))
+    )
+    return Table("Versions", (*_SUBJECT, *_STATES, *fields))
+
+
+def fixed_tables(export: Export) -> Iterator[tuple[Table, Iterable[Row]]]:
+    """Return the tables whose size does not depend on the number of versions."""
+    report = export.report
+    yield ABOUT, about_rows(export)
+    yield CONTROLS, (control_row(line, report) for line in report.controls)
+    yield EVIDENCE, evidence_rows(report)
+    yield RULES, rule_rows(report)
+
+
+def rows_by_version(export: Export) -> Iterator[tuple[Table, Row]]:
+    """Return the rows of the two long tables, as the versions are read: once."""
+    framework = export.report.framework
+    controls = _controls_by_rule(framework)
+    fields = framework.fields
+    table = versions_table(framework)
+    for gap in export.source_gaps:
+        yield GAPS, gap_row(gap, controls[gap.rule_id])
+    for line in export.versions():
+        yield table, version_row(line, fields)
+        for gap in gaps_in_order(line.gaps):
+            yield GAPS, gap_row(gap, controls[gap.rule_id])
+
+
+def about_rows(export: Export) -> Iterator[Row]:
+    """Return what heads every report; only the last two rows tell of the file itself."""
+    report = export.report
+    framework = report.framework
+    yield "Organization", export.organization
+    yield "Framework", f"{framework.name} ({framework.id})"
+    yield "Title", framework.title
+    yield "In force since", str(framework.since)
+    yield "In force until", str(framework.until) if framework.until else None
+    yield "Superseded by", framework.superseded_by or None
+    yield "Doubt", framework.doubt or None
+    yield "Scope", report.scope.words
+    yield "As of", moment_text(report.moment)
+    yield "Kept since", moment_text(report.first_kept) if report.first_kept else None
+    yield "Versions in scope", report.versions
+    yield "Policy version", report.policy
+    yield "Control map revision", report.map_revision
+    yield "Control map digest", export.map_digest
+    yield "How to read it", NOTICE
+    yield "Generated at", moment_text(export.generated_at)
+    yield "Generated by", export.generated_by
+
+
+def control_row(line: ControlLine, report: Report) -> Row:
+    control = line.control
+    titles = [(each.title, each.is_planned) for each in control.capabilities]
+    evidence: Row = (None,) * 4
+    if any(control.fields.values()):
+        evidence = tuple(line.evidence[each] for each in (*Strength, NO_EVIDENCE))
+    states: Row = (None,) * (1 + len(State))
+    if control.rules:
+        states = (line.judged, *(line.states[state] for state in State))
+    return (
+        control.id,
+        control.reference,
+        control.requirement,
+        control.by or None,
+        str(control.applies_from) if control.applies_from else None,
+        control.outside or None,
+        report.versions,
+        *evidence,
+        *states,
+        "; ".join(title for title, is_planned in titles if not is_planned) or None,
+        "; ".join(title for title, is_planned in titles if is_planned) or None,
+    )
+
+
+def evidence_rows(report: Report) -> Iterator[Row]:
+    for line in report.controls:
+        for each in line.fields:
+            yield (
+                line.control.id,
+                line.control.reference,
+                each.field.name,
+                each.field.label,
+                each.strength.label,
+                each.known,
+                report.versions,
+            )
+
+
+def rule_rows(report: Report) -> Iterator[Row]:
+    """Return the rules of each control; one that judges nothing has no figures."""
+    for line in report.controls:
+        for rule in line.rules:
+            states: Row = (0, *(None for _ in State))
+            if rule.is_judging:
+                told = tuple(rule.states.get(state, 0) for state in State)
+                states = (sum(told), *told)
+            yield (
+                line.control.id,
+                line.control.reference,
+                rule.rule_id,
+                rule.entry.title,
+                "sources" if rule.is_of_sources else "versions",
+                *states,
+            )
+
+
+def gap_row(gap: GapLine, controls: str) -> Row:
+    """Return the row of a gap; `controls` are those that its rule is evidence for."""
+    return (
+        *_subject(gap.subject),
+        gap.rule_id,
+        gap.title,
+        gap.state.label,
+        gap.severity.label,
+        gap.gate.label,
+        cell(gap.detail),
+        moment_text(gap.since),
+        moment_text(gap.unknown_since) if gap.unknown_since else None,
+        cell(gap.waiver),
+        controls,
+    )
+
+
+def _controls_by_rule(framework: Framework) -> dict[str, str]:
+    """Return which controls of a framework each rule is evidence for, in words."""
+    found: dict[str, list[str]] = {rule_id: [] for rule_id in framework.rules}
+    for control in framework.controls.values():
+        for rule_id in control.rules:
+            found[rule_id].append(control.id)
+    return {rule_id: ", ".join(ids) for rule_id, ids in found.items()}
+
+
+def version_row(line: VersionLine, fields: Iterable[str]) -> Row:
+    """Return the row of a version: how many rules stand how, its values, who told them."""
+    stands = list(line.states.values())
+    row: list[Cell] = [*_subject(line.subject), *(stands.count(each) for each in State)]
+    for name in fields:
+        told = line.values.get(name)
+        row += (cell(told.value), cell(told.told_by)) if told else (None, None)
+    return tuple(row)
+
+
+def _subject(subject: Subject) -> Row:
+    return (
+        cell(subject.model),
+        subject.version,
+        cell(subject.source),
+        cell(subject.stage),
+    )
