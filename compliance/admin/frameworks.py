@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
@@ -20,6 +21,7 @@ from accounts.roles import Permission
 from compliance.frameworks.control_map import Framework as FrameworkOfMap
 from compliance.frameworks.control_map import Strength, control_map
 from compliance.frameworks.counting import NO_EVIDENCE, State
+from compliance.frameworks.exports.formats import FORMATS
 from compliance.frameworks.lines import (
     GapLine,
     Subject,
@@ -38,6 +40,7 @@ from compliance.frameworks.report import (
     report,
     summaries,
 )
+from compliance.frameworks.taking import taken
 from compliance.models import Framework
 
 LIST = "admin:compliance_framework_changelist"
@@ -97,6 +100,11 @@ class FrameworkAdmin(Page[Framework]):
                 name="compliance_framework_report",
             ),
             path(
+                "<slug:framework_id>/export/<slug:format_key>/",
+                view(self.export_view),
+                name="compliance_framework_export",
+            ),
+            path(
                 "<slug:framework_id>/<str:control_id>/",
                 view(self.control_view),
                 name="compliance_framework_control",
@@ -141,6 +149,7 @@ class FrameworkAdmin(Page[Framework]):
             report=found,
             framework=framework,
             successor=control_map().frameworks.get(framework.superseded_by),
+            formats=FORMATS.values(),
             lines=[line for each, line in kinds if kind in ("", each)],
             kind=kind if kind in KINDS else "",
             kinds=[
@@ -198,6 +207,17 @@ class FrameworkAdmin(Page[Framework]):
             ],
             day=found.moment.date(),
         )
+
+    def export_view(
+        self, request: HttpRequest, framework_id: str, format_key: str
+    ) -> HttpResponseBase:
+        """Return a framework's report as a file, and say in the trail who took it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        framework = _framework(framework_id)
+        if format_key not in FORMATS:
+            raise Http404
+        return taken(framework, self._scope(request), format_key)
 
     def _page(
         self, request: HttpRequest, template: str, scope: Scope, **more: Any

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.http import Http404
+from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 from drf_spectacular.utils import (
     OpenApiParameter,
@@ -22,6 +23,7 @@ from rest_framework.viewsets import GenericViewSet
 from compliance.api.fields import GATES, SeverityField
 from compliance.frameworks.control_map import Framework, Strength, control_map
 from compliance.frameworks.counting import NO_EVIDENCE, State
+from compliance.frameworks.exports.formats import FORMATS
 from compliance.frameworks.lines import (
     GapLine,
     VersionLine,
@@ -39,6 +41,7 @@ from compliance.frameworks.report import (
     report,
     summaries,
 )
+from compliance.frameworks.taking import taken
 from compliance.models import Standing
 
 STATES = [(state.value, state.label) for state in State]
@@ -86,6 +89,14 @@ class LinesSerializer(ScopeSerializer):
                 {"control": "Say of which control: evidence and state are of one."}
             )
         return told
+
+
+class FileSerializer(ScopeSerializer):
+    """Which file, of which versions and as of when."""
+
+    format = serializers.ChoiceField(
+        choices=[(each.key, each.label) for each in FORMATS.values()]
+    )
 
 
 class FrameworkSerializer(serializers.Serializer[Framework]):
@@ -313,6 +324,19 @@ class FrameworkViewSet(GenericViewSet[Any]):
         lines = lines_of(framework, scope, chunk, moment=moment, fields=fields)
         serializer: Any = VersionLineSerializer(list(lines), many=True)  # type: ignore[arg-type]  # many
         return self.get_paginated_response(serializer.data)
+
+    @extend_schema(
+        parameters=[FRAMEWORK, FileSerializer], responses={(200, "*/*"): bytes}
+    )
+    @action(detail=True, query_parameters=(*SCOPE, "format"))
+    def export(self, request: Request, pk: str) -> HttpResponseBase:
+        """Return the report as a file; the trail keeps who took it."""
+        self.filter_queryset(self.get_queryset())  # refuses unknown parameters
+        framework = _framework(pk)
+        told = FileSerializer(data=request.query_params)
+        told.is_valid(raise_exception=True)
+        wanted = told.validated_data
+        return taken(framework, _scope_of(wanted), wanted["format"])
 
     @staticmethod
     def _scope(request: Request) -> Scope:

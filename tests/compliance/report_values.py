@@ -50,7 +50,8 @@ def without_fields(**told: Any) -> Control:
 def a_rule(rule_id: str = OWNED, **told: Any) -> RuleLine:
     states = NO_STATES | told.pop("states", {State.MET: 3})
     entry = rulebook[rule_id].entry
-    return RuleLine(rule_id=rule_id, entry=entry, states=states, **told)
+    usual = {"rule_id": rule_id, "entry": entry, "states": states, "is_on": True}
+    return RuleLine(**(usual | told))
 
 
 def a_line(control: Control | None = None, **told: Any) -> ControlLine:
@@ -129,6 +130,7 @@ def a_version(
     subject: Subject | None = None,
 ) -> VersionLine:
     return VersionLine(
+        version_id=number,
         subject=subject or a_subject(number),
         values=values or {"owner": Value(value="max", told_by="version tag owner")},
         states={OWNED: State.OPEN if gaps else State.MET, DATED: State.MET},

@@ -26,6 +26,7 @@ from inventory import attestations
 from inventory.models import ModelVersion, RegisteredModel
 from inventory.records import Stage
 from tests.compliance.conftest import LAST_WEEK, TODAY, change
+from tests.compliance.test_framework_gathering import files
 from tests.rows import a_policy
 
 ISO = control_map().frameworks["ISO42001"]
@@ -286,6 +287,7 @@ def test_as_of_yesterday_equals_what_was_told_yesterday(
     taken = {(each.id, s): told(each, s) for each in frameworks for s in scopes}
     overview = summaries(NOW)
     yesterday = now()
+    taken_files = files(Scope(at=yesterday))
 
     rows[0].owner, rows[0].changed_at = "", now()  # 1: a value is no longer told
     rows[0].save()
@@ -330,6 +332,7 @@ def test_as_of_yesterday_equals_what_was_told_yesterday(
         assert told(framework, replace(scope, at=yesterday)) == before
         assert told(framework, scope) != before
     assert summaries(Scope(at=yesterday)) == overview
+    assert files(Scope(at=yesterday)) == taken_files
 
 
 def test_before_anything_was_kept_there_is_nothing(

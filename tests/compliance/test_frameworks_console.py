@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -9,9 +10,10 @@ from urllib.parse import quote
 import pytest
 from django.utils.timezone import now
 
-from accounts.models import Organization, User
+from accounts.models import AuditEvent, Organization, User
 from accounts.tenancy import acting_for
 from compliance.evaluation import evaluate_organization
+from compliance.frameworks.exports.formats import FORMATS
 from compliance.frameworks.moments import moment_of
 from inventory.models import ModelVersion
 from inventory.records import Stage
@@ -127,6 +129,34 @@ def test_what_is_no_past_moment_is_refused_by_name(told: str, fault: str) -> Non
     with pytest.raises(ValueError, match=fault) as refused:
         moment_of(told, now=NOON)
     assert told in str(refused.value)
+
+
+@pytest.mark.usefixtures("judged")
+def test_a_file_is_handed_over_and_the_trail_keeps_who_took_it(
+    acme: Organization, olga: User
+) -> None:
+    browser = signed_in(olga)
+    page = Visitor(olga).page(f"{PAGE}GDPR/")
+    for key in FORMATS:
+        assert f"{PAGE}GDPR/export/{key}/" in page
+    answer = browser.get(f"/console/{PAGE}GDPR/export/json/", {"in_production": "1"})
+    told = json.loads(b"".join(answer.streaming_content))
+    assert told["version_count"] == len(told["versions"]) == 1
+    over_rest = browser.get("/api/frameworks/GDPR/export/", {"format": "xlsx"})
+    assert b"".join(over_rest.streaming_content).startswith(b"PK")
+    day = now().date()
+    assert answer["Content-Disposition"] == (
+        f'attachment; filename="acme-GDPR-{day}.json"'
+    )
+    with acting_for(acme):
+        events = AuditEvent.objects.filter(action="framework.exported")
+        files = [event.changes["file"] for event in events.order_by("sequence")]
+    assert files == [f"acme-GDPR-{day}.json", f"acme-GDPR-{day}.xlsx"]
+
+    Visitor(olga).page(f"{PAGE}GDPR/export/pdf/", answers=404)
+    caller = Caller(olga, browser)
+    assert "format" in caller.fault("frameworks/GDPR/export/")
+    assert "format" in caller.fault("frameworks/GDPR/export/", format="pdf")
 
 
 def test_nobody_else_sees_the_frameworks(charlie: User, bob: User) -> None:
