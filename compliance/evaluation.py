@@ -29,7 +29,6 @@ from compliance.policies import InForce, in_force
 from inventory.models import ModelVersion
 
 CHUNK = 500
-CHUNKS_KEPT = 4  # after which it is kept how the versions stand
 
 
 @dataclass(slots=True)
@@ -103,7 +102,26 @@ def evaluate_organization(
         organization, only_due=only_due, version_ids=version_ids, at=at
     ):
         total.add(report)
+    keep_standings(organization, version_ids)
     return total
+
+
+def keep_standings(
+    organization: Organization, version_ids: Collection[int] | None = None
+) -> None:
+    """Keep how versions stand before the frameworks, now that they were judged.
+
+    Who walks `chunks` does so at the end, or when they have to stop. Each 2,000
+    versions are one transaction; what is left undone is done the next time.
+    """
+    is_behind = True
+    while is_behind:
+        with acting_for(organization):
+            if version_ids is None:
+                is_behind = standings.catch_up()
+            else:
+                standings.keep(version_ids)
+                is_behind = False
 
 
 def chunks(
@@ -117,12 +135,12 @@ def chunks(
     """Judge as `evaluate_organization`, one chunk an iteration, from `after` on.
 
     A job that has to stop keeps `last_id` of the last report, and goes on from it. A
-    policy that is published meanwhile applies from the next chunk on.
+    policy that is published meanwhile applies from the next chunk on. At the end comes
+    `keep_standings`.
     """
     at = at or now()
     measure: Measure | None = None
     report = Report(evaluated=CHUNK, last_id=after)
-    judged = 0
     while report.evaluated == CHUNK:
         with acting_for(organization):
             due = _due(only_due, version_ids).filter(pk__gt=report.last_id)
@@ -130,19 +148,11 @@ def chunks(
                 _Row(*row) for row in due.order_by("pk").values_list(*COLUMNS)[:CHUNK]
             ]
             if not rows:
-                break
+                return
             if measure is None or measure.policy != rows[0].in_force:
                 measure = Measure.of_versions(in_force())
             report = _evaluate_chunk(rows, measure, at=at)
-            judged += 1
-            if judged % CHUNKS_KEPT == 0 and version_ids is None:
-                standings.catch_up()
         yield report
-    with acting_for(organization):
-        if version_ids is None:
-            standings.catch_up()
-        else:
-            standings.keep(version_ids)
 
 
 class _Row(NamedTuple):

@@ -20,6 +20,7 @@ from compliance.evaluation import (
     chunks,
     evaluate_organization,
     evaluate_sources,
+    keep_standings,
 )
 from compliance.facts import SourceFacts
 from compliance.models import Evaluation, Gap
@@ -99,11 +100,15 @@ def judge_again(version_ids: Sequence[int]) -> str:
 def judge_due(organization: Organization, *, patience: float = slices.LENGTH) -> bool:
     """Judge what is due for `patience` seconds; tell whether nothing is left."""
     end = monotonic() + patience
+    is_done = True
     for _ in chunks(organization, only_due=True):
         if monotonic() >= end:
-            return False
-    evaluate_sources(organization, source_facts(organization))
-    return True
+            is_done = False
+            break
+    keep_standings(organization)
+    if is_done:
+        evaluate_sources(organization, source_facts(organization))
+    return is_done
 
 
 def source_facts(organization: Organization) -> list[SourceFacts]:

@@ -116,10 +116,11 @@ def _keep(ids: Sequence[int], subject: Subject) -> int:
     return max(len(over), len(new))
 
 
-def catch_up() -> None:
+def catch_up() -> bool:
     """Keep what was judged since, and nobody kept; let go of what is gone.
 
-    Costs five queries where there is nothing to do.
+    Works on 2,000 versions at most, and tells whether there may be more. Costs five
+    queries where there is nothing to do.
     """
     current = Standing.objects.current()
     kept = current.filter(
@@ -131,7 +132,11 @@ def catch_up() -> None:
     behind = behind.exclude(version=None).exclude(results={})
     gone = current.filter(version__absent_since__isnull=False)
     for rows in (behind, gone):
-        keep([pk for pk in rows.values_list("version_id", flat=True) if pk])
+        ids = rows.order_by("pk").values_list("version_id", flat=True)[:AT_ONCE]
+        found = [pk for pk in ids if pk]
+        keep(found)
+        if len(found) == AT_ONCE:
+            return True
     kept = current.filter(source=OuterRef("source"))
     sources = Evaluation.objects.filter(~Exists(kept)).exclude(source=None)
     sources = sources.exclude(results={})
@@ -153,6 +158,7 @@ def catch_up() -> None:
     if wrong and (number or told):
         lock_gaps()
         _recount(wrong)
+    return False
 
 
 def _stood(row: Standing) -> Stood:

@@ -14,7 +14,11 @@ from django.utils.timezone import now
 from accounts.models import Organization, User
 from accounts.tenancy import acting_for
 from compliance import waivers
-from compliance.evaluation import evaluate_organization, evaluate_sources
+from compliance.evaluation import (
+    chunks,
+    evaluate_organization,
+    evaluate_sources,
+)
 from compliance.facts import SourceFacts
 from compliance.frameworks import standings
 from compliance.frameworks.control_map import Framework, control_map
@@ -218,6 +222,18 @@ def test_what_was_judged_before_standings_were_kept_is_caught_up_with(
     evaluate_organization(acme, only_due=True)
 
     assert told() == before
+    assert tallies() == counted_anew()
+
+
+def test_what_an_interrupted_evaluation_judged_is_kept_by_the_next(
+    acme: Organization, make_version: Callable[..., ModelVersion]
+) -> None:
+    make_version(1)
+    next(chunks(acme))
+    assert not Standing.objects.exists()
+    make_version(2)
+    assert evaluate_organization(acme, only_due=True).evaluated == 1
+    assert report(ISO, NOW).versions == 2
     assert tallies() == counted_anew()
 
 
