@@ -22,7 +22,7 @@ from accounts.models import User
 from accounts.permissions import require
 from accounts.roles import Permission
 from inventory import effective
-from inventory.fields import ATTESTABLE, FIELDS
+from inventory.fields import ATTESTABLE, FIELDS, OBSERVED
 from inventory.models import (
     Attestation,
     EvidenceFile,
@@ -227,7 +227,9 @@ def _checked(
         except ValueError as error:
             wrong["value"] = str(error)
     elif field in FIELDS:
-        wrong["field"] = f"{FIELDS[field].label} ({field}) is observed, not attested."
+        wrong["field"] = (
+            f"{FIELDS[field].label} ({field}) is observed, not attested. {OBSERVED[field]}"
+        )
     else:
         wrong["field"] = f"There is no field “{field}” that could be attested."
     if not reason.strip():

@@ -62,6 +62,7 @@ class Field:
     """A field of the canonical record: `name` is its column, API key and tag key.
 
     Values outside `choices` are kept as told and shown as not in the vocabulary.
+    `caution` is what somebody has to know who attests it.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Field:
     group: Group
     kind: Kind = Kind.TEXT
     choices: tuple[str, ...] = ()
+    caution: str = ""
 
 
 SENSITIVITIES = (
@@ -238,7 +240,13 @@ _GOVERNANCE = (
     Field("domain", "Domain", Group.GOVERNANCE),
     Field("model_type", "Model type", Group.GOVERNANCE),
     Field("model_card_uri", "Model card", Group.GOVERNANCE),
-    Field("approval_claim", "Approval claimed in MLflow", Group.GOVERNANCE),
+    Field(
+        "approval_claim",
+        "Approval claimed",
+        Group.GOVERNANCE,
+        caution="What is claimed in MLflow or elsewhere: pending, approved, rejected, or "
+        "none. It stays a claim, and never counts as an approval.",
+    ),
     Field("code_dirty", "Code tree dirty", Group.GOVERNANCE, Kind.BOOLEAN),
     Field("code_repository", "Code repository", Group.GOVERNANCE),
     Field(
@@ -247,7 +255,13 @@ _GOVERNANCE = (
     Field("security_scan_date", "Security scan date", Group.GOVERNANCE),
     Field("schema_validation_status", "Schema validation", Group.GOVERNANCE),
     Field("dpia_date", "Privacy assessment date", Group.GOVERNANCE),
-    Field("fairness_checked_claim", "Fairness check claimed", Group.GOVERNANCE),
+    Field(
+        "fairness_checked_claim",
+        "Fairness check claimed",
+        Group.GOVERNANCE,
+        caution="What is claimed in MLflow or elsewhere, or none. It stays a claim, and "
+        "never counts as a test of fairness: that takes fairness metrics.",
+    ),
     Field("license", "Licence of the base model", Group.GOVERNANCE),
     Field(
         "security_vulnerabilities",
@@ -273,26 +287,47 @@ CANONICAL_FIELDS = tuple(item.name for item in _CANONICAL)
 GOVERNANCE_FIELDS = tuple(item.name for item in _GOVERNANCE)
 RISK_FIELDS = tuple(item.name for item in _CANONICAL if item.group is Group.RISK)
 
-# What people may attest: what they know better than a registry does, and never what is
-# observed. A claim made in MLflow is observed too: a rule asks for proof of it.
-_STATED_BY_PEOPLE = frozenset(
+# Why nobody attests these: a registry tells them of what it holds, and to state them
+# otherwise would make evidence of a word. All others people may know better.
+_TOLD_BY_RUNS = "It is what the training run logged, and nobody measured it again."
+_TOLD_BY_MLFLOW = "It is how MLflow finds the version and what it was made from."
+_TOLD_BY_FILES = (
+    "It is read from the files that lie with the version, whose digests are compared."
+)
+_TOLD_BY_ENVIRONMENTS = (
+    "It is read from the environment files that lie with the version. The tag "
+    "image_digest names a container image."
+)
+_TOLD_BY_STAGES = (
+    "It is what a stage, an alias or a tag of MLflow said, between two syncs: those moves "
+    "are the version's history. Where it shall be deployed is the deployment target."
+)
+OBSERVED: Mapping[str, str] = MappingProxyType(
     {
-        "description",
-        "business_purpose",
-        "owner",
-        "code_commit",
-        "training_entrypoint",
-        "dataset_reference",
+        "model_name": _TOLD_BY_MLFLOW,
+        "version_number": _TOLD_BY_MLFLOW,
+        "lifecycle_stage": _TOLD_BY_STAGES,
+        "created_at": _TOLD_BY_MLFLOW,
+        "last_updated_at": _TOLD_BY_MLFLOW,
+        "deployment_status": _TOLD_BY_STAGES,
+        "source_run_id": _TOLD_BY_MLFLOW,
+        "source_artifact_uri": _TOLD_BY_MLFLOW,
+        "training_status": _TOLD_BY_RUNS,
+        "training_started_at": _TOLD_BY_RUNS,
+        "training_ended_at": _TOLD_BY_RUNS,
+        "metrics": _TOLD_BY_RUNS,
+        "hyperparameters": _TOLD_BY_RUNS,
+        "evaluation_tags": _TOLD_BY_RUNS,
+        "experiment_id": _TOLD_BY_MLFLOW,
+        "experiment_name": _TOLD_BY_MLFLOW,
+        "artifact_uri": _TOLD_BY_MLFLOW,
+        "runtime_environment": _TOLD_BY_ENVIRONMENTS,
+        "artifact_manifest": _TOLD_BY_FILES,
+        "evidence_files": _TOLD_BY_FILES,
     }
 )
-_CLAIMED_IN_MLFLOW = frozenset({"approval_claim", "fairness_checked_claim"})
 ATTESTABLE: Mapping[str, Field] = MappingProxyType(
-    {
-        name: item
-        for name, item in FIELDS.items()
-        if (item.group in (Group.RISK, Group.GOVERNANCE) or name in _STATED_BY_PEOPLE)
-        and name not in _CLAIMED_IN_MLFLOW
-    }
+    {name: item for name, item in FIELDS.items() if name not in OBSERVED}
 )
 # The least and the greatest that a number may be.
 BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(

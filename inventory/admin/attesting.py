@@ -64,7 +64,9 @@ def value_field(field: Field) -> forms.Field:
                 widget=UnfoldAdminTextareaWidget(attrs={"rows": 5}),
                 help_text="A JSON object.",
             )
-    return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
+    return forms.CharField(
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text=field.caution
+    )
 
 
 class _Words(forms.CharField):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from datetime import date
+from pathlib import Path
 
 import pytest
 from django.test.utils import CaptureQueriesContext
 
 import compliance.rules  # noqa: F401 - registers the rules
 from accounts.models import User
+from compliance.catalogue import control_map
 from compliance.company import Company
 from compliance.engine import rulebook
 from compliance.evidence import compliance_officers, gather_facts
 from compliance.facts import ModelFacts
+from inventory.fields import ATTESTABLE, OBSERVED
 from inventory.models import Experiment, ModelVersion
-from inventory.records import FIELDS, GOVERNANCE_FIELDS, Group, Redaction, Stage
+from inventory.records import FIELDS, GOVERNANCE_FIELDS, Redaction, Stage
 from mlflow_sync.normalize.vocabulary import default_vocabulary
-
-OBSERVED_GROUPS = (Group.LIFECYCLE, Group.TRAINING, Group.ARTIFACTS)
 
 DAY = date(2026, 1, 10)
 SECRET = {"place": "run tag", "key": "aws", "kind": "AWS access key", "is_secret": True}
@@ -239,11 +241,26 @@ def test_every_fact_is_a_field_a_column_or_worked_out_of_rows():
     assert told_by_nobody == LATER
 
 
+READ = {
+    name for rule in rulebook if rule.entry.kind.judges_versions for name in rule.reads
+}
+ATTESTING = Path(__file__).parents[2] / "docs" / "attesting.md"
+
+
 def test_every_stated_fact_can_be_told_by_a_tag():
     """A field that rules read answers to its own name, or is read off the registry."""
-    read = {name for rule in rulebook for name in rule.reads} & set(FIELDS)
-    observed = {item.name for item in FIELDS.values() if item.group in OBSERVED_GROUPS}
     vocabulary = default_vocabulary()
-    for name in read - observed - {"model_name", "description", "deployment_status"}:
+    for name in READ & set(ATTESTABLE) - {"description"}:
         claims = vocabulary.registry_tags.of(name)
         assert name in {claim.field for claim in claims}, name
+
+
+def test_every_fact_that_a_rule_reads_is_attestable_or_the_docs_say_why_not():
+    rows = re.findall(r"^\| (`.+`) \| (.+) \|$", ATTESTING.read_text("utf-8"), re.M)
+    reasons = {
+        name: reason for names, reason in rows for name in re.findall(r"`(\w+)`", names)
+    }
+    assert set(reasons) == (READ | set(FIELDS)) - set(ATTESTABLE)
+    for name, reason in OBSERVED.items():
+        assert reasons[name].startswith(reason), name
+    assert set(control_map()["extension_fields"]) <= set(ATTESTABLE)

@@ -240,6 +240,16 @@ def test_approvals_that_do_not_exist_yet_say_so():
     assert told["VW-APR-001"] == "Approvals are not set up."
 
 
+@pytest.mark.parametrize("claim", ["approved", "completed", "rejected", "none"])
+@pytest.mark.parametrize("name", ["approval_claim", "fairness_checked_claim"])
+def test_a_claim_never_counts_as_what_it_claims(name, claim):
+    unproven = replace(FAULTLESS, approved_at=None, fairness_metrics=None)
+    assert verdicts(unproven)["VW-APR-001"] is FAIL
+    assert verdicts(unproven)["VW-FAIR-001"] is FAIL
+    for facts in (FAULTLESS, UNTAGGED, unproven):
+        assert verdicts(facts, **{name: claim}) == verdicts(facts)
+
+
 # Lineage
 
 

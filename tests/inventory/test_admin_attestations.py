@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from accounts import tenancy
 from accounts.models import Organization, User
 from inventory.effective import note_contradictions
+from inventory.fields import FIELDS
 from inventory.models import Attestation, EvidenceFile, ModelVersion, RegisteredModel
 from inventory.models.attestations import today
 from tests.pages import MOST_QUERIES, Visitor, a_registry, words
@@ -101,6 +102,7 @@ def test_a_field_of_a_version_leads_to_its_form_and_back(
         ("fairness_metrics", "<textarea", '{"gap": 0.1}', {"gap": 0.1}),
         ("intended_use", "<textarea", " Loans. ", "Loans."),
         ("declared_tier", "<select", "low", "low"),
+        ("approval_claim", "<textarea", "none", "none"),
     ],
 )
 def test_the_widget_fits_the_kind(
@@ -114,6 +116,7 @@ def test_the_widget_fits_the_kind(
 ) -> None:
     form = olgas.page(ATTEST, versions=version.pk, field=field)
     assert re.search(rf'{widget}[^>]*name="value"', form)
+    assert FIELDS[field].caution in words(form)
 
     olgas.post(ATTEST, **filled(version, field=field, value=value))
 

@@ -376,8 +376,11 @@ def test_an_expired_one_can_be_attested_anew_before_the_job(
     [
         ({"field": "colour"}, "field", "There is no field “colour”"),
         ({"field": "version_number"}, "field", "(version_number) is observed"),
-        ({"field": "metrics"}, "field", "(metrics) is observed"),
-        ({"field": "approval_claim"}, "field", "(approval_claim) is observed"),
+        (
+            {"field": "metrics"},
+            "field",
+            "(metrics) is observed, not attested. It is what the training run logged",
+        ),
         (
             {"field": "data_sensitivity", "value": "secret"},
             "value",
