@@ -73,6 +73,8 @@ class Entry:
     check: str
     fix: str
     code: str = ""  # the remedy, with {model} and {version} to be filled in
+    fields: tuple[str, ...] = ()  # of the record, that close the gap when attested
+    beyond: str = ""  # why none does
     controls: tuple[str, ...]
     packs: tuple[str, ...] = ()
     doubt: str = ""
@@ -196,6 +198,7 @@ def _parse(raw: Mapping[str, Any]) -> Catalogue:
 
 
 def _entry(rule_id: str, rule: Mapping[str, Any], packs: Mapping[str, Pack]) -> Entry:
+    tags = rule.get("tags", {})
     try:
         return Entry(
             id=rule_id,
@@ -207,7 +210,9 @@ def _entry(rule_id: str, rule: Mapping[str, Any], packs: Mapping[str, Pack]) -> 
             when=rule["when"],
             check=rule["check"],
             fix=rule["fix"],
-            code=rule.get("code") or tag_calls(rule.get("tags", {})),
+            code=rule.get("code") or tag_calls(tags),
+            fields=() if "beyond" in rule else tuple(rule.get("fields", tags)),
+            beyond=rule.get("beyond", ""),
             controls=tuple(rule["controls"]),
             packs=tuple(name for name, pack in packs.items() if rule_id in pack.rules),
             doubt=rule.get("doubt", ""),

@@ -75,7 +75,11 @@ def _plain_rule(checked: CheckedVersion, rule: CheckedRule) -> dict[str, Any]:
         "detail": rule.detail,
         "gap": "waived" if rule.waived else "open" if rule.is_open else None,
         "waived": rule.waived,
-        "remedy": {"text": remedy.text, "code": remedy.code},
+        "remedy": {
+            "text": remedy.text,
+            "code": remedy.code,
+            "attestable_fields": list(remedy.attestable_fields),
+        },
         "controls": list(rule.entry.controls),
     }
 

@@ -9,10 +9,14 @@ from compliance.catalogue import Entry
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What to do, and the very call for this model and version where there is one."""
+    """What to do, and the very call for this model and version where there is one.
+
+    `attestable_fields` are those of the record that close the gap when people attest them.
+    """
 
     text: str
     code: str
+    attestable_fields: tuple[str, ...] = ()
 
 
 def remedy_for(entry: Entry, *, model_name: str, version_number: int) -> Remedy:
@@ -24,7 +28,7 @@ def remedy_for(entry: Entry, *, model_name: str, version_number: int) -> Remedy:
     code = entry.code.format(
         model=literal(model_name), version=literal(str(version_number))
     )
-    return Remedy(text=entry.fix, code=code)
+    return Remedy(text=entry.fix, code=code, attestable_fields=entry.fields)
 
 
 def literal(text: str) -> str:

@@ -92,6 +92,9 @@ def _section(rule: Rule) -> Iterator[str]:
         yield f"- Parameters: {_names(rule.thresholds)}"
     yield f"- Evidence for: {', '.join(entry.controls)}"
     yield f"- Remedy: {entry.fix}"
+    if entry.kind is Kind.GAP:
+        closing = _names(entry.fields) or f"nothing closes it. {entry.beyond}"
+        yield f"- To attest: {closing}"
     if rule.check.__doc__:
         yield f"- Note: {' '.join(rule.check.__doc__.split())}"
     if entry.doubt:

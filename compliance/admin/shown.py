@@ -15,6 +15,8 @@ from compliance.remedies import Remedy
 from inventory.fields import ATTESTABLE
 from inventory.records import FIELDS, Field
 
+MOST_FIELDS = 6  # that a gap leads to, whatever is known of them
+
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
@@ -30,8 +32,12 @@ class ShownGap:
     entry: Entry | None
     remedy: Remedy | None
     controls: tuple[Control, ...]
-    inputs: Mapping[str, Any]
+    seen: Mapping[str, Any]  # what the rule saw; what it does not name was unknown
     thresholds: tuple[Threshold, ...]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        return labelled(self.seen)
 
     @property
     def severity(self) -> int:
@@ -53,9 +59,11 @@ class ShownGap:
 
     @property
     def attestable(self) -> list[Field]:
-        """The fields that its remedy fills, and that people may attest instead."""
-        code = self.entry.code if self.entry else ""
-        return [field for name, field in ATTESTABLE.items() if f'"{name}"' in code]
+        """The fields that close it when people attest them; of many, the unknown ones."""
+        names = self.remedy.attestable_fields if self.remedy else ()
+        if len(names) > MOST_FIELDS:
+            names = tuple(name for name in names if name not in self.seen)
+        return [ATTESTABLE[name] for name in names]
 
     @property
     def is_missing_field(self) -> bool:
@@ -71,7 +79,7 @@ def shown_gap(gap: Gap, evaluation: Evaluation | None) -> ShownGap:
         entry=entry,
         remedy=gap.remedy,
         controls=tuple(map(control, entry.controls)) if entry else (),
-        inputs=labelled(result.get("inputs", {})),
+        seen=result.get("inputs", {}),
         thresholds=_thresholds(result.get("thresholds", {})),
     )
 

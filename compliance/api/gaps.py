@@ -35,6 +35,10 @@ class RemedySerializer(serializers.Serializer[Any]):
 
     text = serializers.CharField()
     code = serializers.CharField(help_text="Python; empty where no call puts it right.")
+    attestable_fields = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Of the record: those that close it when people attest them.",
+    )
 
 
 class VersionReference(serializers.ModelSerializer[ModelVersion]):
@@ -85,6 +89,7 @@ class VersionReference(serializers.ModelSerializer[ModelVersion]):
                     "text": "Set the tag owner to a person.",
                     "code": "client.set_model_version_tag("
                     '"credit-scoring", "3", "owner", "<person>")',
+                    "attestable_fields": ["owner"],
                 },
                 "controls": ["EUAIA-26"],
                 "rule_version": 1,

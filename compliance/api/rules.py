@@ -34,6 +34,11 @@ class RuleSerializer(serializers.Serializer[Rule]):
     fix = serializers.CharField(
         source="entry.fix", help_text="How a miss is put right."
     )
+    attestable_fields = serializers.ListField(
+        child=serializers.CharField(),
+        source="entry.fields",
+        help_text="Of the record: those that close a gap when people attest them.",
+    )
     controls = serializers.ListField(
         child=serializers.CharField(),
         source="entry.controls",

@@ -40,6 +40,7 @@ def rule_of(item: Field) -> Rule:
             check=f"The field {item.name} is known.",
             fix=f"Record it as a tag of the model version: {item.label.lower()}.",
             code=tag_calls({item.name: catalogue().fields[item.name]}),
+            fields=(item.name,),
             controls=evidenced_by(item.name),
         ),
         check=field_is_recorded,

@@ -76,6 +76,7 @@ def test_a_gap_comes_with_the_call_that_closes_it(
     assert gap["remedy"]["code"].startswith(
         'client.set_model_version_tag("credit-scoring", "3", "owner", '
     )
+    assert gap["remedy"]["attestable_fields"] == ["owner"]
     assert gap["controls"]
     assert "changes" not in gap
 
@@ -110,6 +111,7 @@ def test_the_gap_of_a_source_names_the_source(alices: Caller, source: Source) ->
     assert told["source"]["id"] == source.pk
     assert told["remedy"]["text"]
     assert told["remedy"]["code"] == ""
+    assert told["remedy"]["attestable_fields"] == []
     assert told["result"] is None
 
 

@@ -23,7 +23,7 @@ from inventory.records import (
 )
 from mlflow_sync.models import SyncRun
 from tests.pages import Visitor, judge, words
-from tests.rows import a_server, a_source, a_sync, days
+from tests.rows import a_server, a_source, a_sync, an_evaluation, days
 
 pytestmark = pytest.mark.django_db
 
@@ -331,29 +331,40 @@ def test_an_open_gap_shows_all_that_is_needed_to_close_it(
 def test_a_gap_leads_to_where_its_fields_are_attested(
     acme: Organization, alice: User, audrey: User, fraud: ModelVersion
 ) -> None:
+    """By the name of the field, where the remedy names another key, or none."""
     with tenancy.acting_for(acme):
-        gaps = [
-            Gap.objects.create(
+        gaps = {
+            rule_id: Gap.objects.create(
                 version=fraud, rule_id=rule_id, kind=kind, severity=1, detail="Missing."
             )
             for rule_id, kind in (
                 ("VW-PRIV-001", Gap.Kind.RULE),
+                ("VW-EVAL-001", Gap.Kind.RULE),
+                ("VW-LIN-002", Gap.Kind.RULE),
+                ("VW-REG-008", Gap.Kind.RULE),
                 ("VW-FIELD-RISK_CATEGORY", Gap.Kind.MISSING_FIELD),
             )
-        ]
-    attest = f"/console/inventory/attestation/attest/?versions={fraud.pk}&amp;field="
-    pages = {
-        f"{VERSIONS}{fraud.pk}/change/": ("privacy_assessment_status", "risk_category"),
-        f"compliance/gap/{gaps[0].pk}/change/": (
-            "privacy_assessment_status",
-            "dpia_ref",
-        ),
-    }
-    for path, fields in pages.items():
-        page = Visitor(alice).page(path)
-        for field in fields:
-            assert f'"{attest}{field}"' in page
+        }
+        seen = {"owner": "zoe", "code_commit": "3f2a1b9c"}
+        evaluation = an_evaluation(fraud)
+        evaluation.results["VW-REG-008"] = {"verdict": "fail", "inputs": seen}
+        evaluation.save()
+    link = re.compile(rf'attest/\?versions={fraud.pk}&amp;field=(\w+)"')
+
+    def led_to(path: str) -> list[str]:
         assert "Or attest" not in Visitor(audrey).page(path)
+        return link.findall(Visitor(alice).page(path).partition("What happened")[0])
+
+    def of(rule_id: str) -> list[str]:
+        return led_to(f"compliance/gap/{gaps[rule_id].pk}/change/")
+
+    version = led_to(f"{VERSIONS}{fraud.pk}/change/")
+    assert {"privacy_assessment_status", "baseline_ref", "risk_category"} <= {*version}
+    assert of("VW-PRIV-001") == ["privacy_assessment_status", "dpia_ref"]
+    assert of("VW-EVAL-001") == ["baseline_ref"]
+    assert of("VW-LIN-002") == []
+    assert "limitations" in of("VW-REG-008")
+    assert not {"owner", "code_commit"} & {*of("VW-REG-008")}
 
 
 def test_a_missing_field_is_a_row_with_the_call_that_fills_it(
