@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from accounts import tenancy
 from accounts.roles import Permission
-from compliance.models import GapEvent, ResultChange
+from compliance.models import Gap, GapEvent, ResultChange, Waiver
 from inventory.models import LifecycleEvent, ModelVersion, RegisteredModel
 from inventory.records import Stage
 from mlflow_sync.admin.rows import last_run, with_runs
@@ -76,9 +76,14 @@ def numbers() -> Iterator[Number]:
         critical=Sum("evaluation__critical", default=0),
         high=Sum("evaluation__high", default=0),
     )
-    models = RegisteredModel.objects.present().in_scope().count()
+    rows = _counts(
+        models=RegisteredModel.objects.present().in_scope(),
+        waived=Gap.objects.waived().present(),
+        requested=Waiver.objects.requested(),
+        expiring=Waiver.objects.expiring(),
+    )
     stage = {"stage": Stage.PRODUCTION.value}
-    yield Number("Models", models, _list("inventory_registeredmodel"))
+    yield Number("Models", rows["models"], _list("inventory_registeredmodel"))
     yield Number(
         "Versions in production",
         counted["production"],
@@ -108,6 +113,33 @@ def numbers() -> Iterator[Number]:
         _list("inventory_modelversion", completeness="unread"),
         "care",
     )
+    yield Number(
+        "Waived gaps",
+        rows["waived"],
+        _list("compliance_gap", status="waived", kind="all"),
+    )
+    yield Number(
+        "Waivers to be decided on",
+        rows["requested"],
+        _list("compliance_waiver", queue="requested"),
+        "care",
+    )
+    yield Number(
+        "Waivers expiring in 30 days",
+        rows["expiring"],
+        _list("compliance_waiver", queue="expiring"),
+        "care",
+    )
+
+
+def _counts(**rows: QuerySet[Any]) -> dict[str, int]:
+    """Count rows of several kinds in one query."""
+    first, *others = (
+        found.order_by().values(kind_of_row=Value(name)).annotate(number=Count("pk"))
+        for name, found in rows.items()
+    )
+    told = first.union(*others, all=True).values_list("kind_of_row", "number")
+    return dict.fromkeys(rows, 0) | dict(told)
 
 
 def _list(name: str, **query: str) -> str:

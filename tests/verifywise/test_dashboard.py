@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,13 +13,14 @@ from django.utils.timezone import now
 from accounts import tenancy
 from accounts.models import Membership, Organization, User
 from accounts.roles import Role
-from compliance.models import Gap
+from compliance.models import Gap, Waiver
 from inventory.models import ModelVersion, Source
 from inventory.records import Stage
 from mlflow_sync.models import SyncRun
 from tests.conftest import PASSWORD, signed_in
 from tests.pages import MOST_QUERIES, Visitor, a_registry, judge, words
 from tests.rows import (
+    a_gap,
     a_model,
     a_server,
     a_source,
@@ -42,8 +44,12 @@ def mlflow(acme: Organization) -> Source:
 
 
 @pytest.fixture
-def registry(acme: Organization, mlflow: Source) -> None:
-    """Two models; three versions, two of them in production, one blocked."""
+def registry(acme: Organization, mlflow: Source, max_: User, alice: User) -> None:
+    """Two models; three versions, two of them in production, one blocked.
+
+    Two gaps are waived, one of them a missing field and one soon no longer; a third
+    waiver is asked for, and what was waived of a version that is gone does not count.
+    """
     with tenancy.acting_for(acme):
         a_sync(a_server(mlflow), queued_at=now(), counts={"versions": 4})
         credit, fraud = a_model(mlflow, "credit"), a_model(mlflow, "fraud")
@@ -55,6 +61,41 @@ def registry(acme: Organization, mlflow: Source) -> None:
             fraud, 2, lifecycle_stage=Stage.PRODUCTION, absent_since=days(3)
         )
         judge(gone, critical=7)
+        for version, missing, days_left in ((blocked, True, 9), (blocked, False, 90)):
+            waived(version, missing, until=days_left, by=alice, asked_by=max_)
+        waived(gone, True, until=200, by=alice, asked_by=max_)
+        Waiver.objects.create(
+            rule_id="VW-INV-001",
+            scope=Waiver.Scope.ORGANIZATION,
+            reason="We are moving.",
+            ends_on=now().date() + timedelta(days=9),
+            requested_by=max_,
+        )
+
+
+def waived(
+    version: ModelVersion, is_missing: bool, *, until: int, by: User, asked_by: User
+) -> None:
+    """Let a gap of a version be waived for so many days."""
+    ends_on = now().date() + timedelta(days=until)
+    gap = a_gap(
+        version,
+        rule_id="VW-FIELD-OWNER" if is_missing else "VW-TEST-waived",
+        kind=Gap.Kind.MISSING_FIELD if is_missing else Gap.Kind.RULE,
+    )
+    gap.waiver = Waiver.objects.create(
+        gap=gap,
+        rule_id=gap.rule_id,
+        scope=Waiver.Scope.GAP,
+        status=Waiver.Status.APPROVED,
+        reason="We are moving.",
+        ends_on=ends_on,
+        requested_by=asked_by,
+        decided_by=by,
+        decided_at=now(),
+    )
+    gap.status, gap.waived_until = Gap.Status.WAIVED, ends_on
+    gap.save()
 
 
 def tiles(visitor: Visitor) -> dict[str, tuple[int, str, str]]:
@@ -79,6 +120,9 @@ def test_each_number_counts_what_is_there(olga: User, registry: None) -> None:
         "Open critical gaps": 3,
         "Open high gaps": 4,
         "Incomplete records": 1,
+        "Waived gaps": 2,
+        "Waivers to be decided on": 1,
+        "Waivers expiring in 30 days": 1,
     }
     assert numbers["In production with critical gaps"][2] == "vw-alarm"
     assert numbers["Models"][2] == ""
