@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.db.models import Q
 from django.utils.timezone import now
 
 from accounts import audit, tenancy
 from accounts.models import Organization, User
-from inventory.models import ModelVersion, RegisteredModel, Source
+from inventory.models import (
+    Attestation,
+    EvidenceFile,
+    ModelVersion,
+    RegisteredModel,
+    Source,
+)
 from mlflow_sync.models import TrackingServer
 from mlflow_sync.servers import remove_server
 from verifywise.demo.cases import ORGANIZATIONS
@@ -41,6 +50,7 @@ def _remove(organization: Organization) -> int:
     removed = RegisteredModel.objects.filter(source__in=ids).count()
     for server in TrackingServer.objects.filter(source__in=ids):
         remove_server(server)  # takes its schedule away
+    _remove_attestations(ids)
     sources.delete()
     # Evidence outlives what it is about; what was pretended from the start need not.
     for model in (TrackingServer, RegisteredModel, ModelVersion):
@@ -51,6 +61,20 @@ def _remove(organization: Organization) -> int:
         organization.save()
         audit.record("organization.closed", organization, reason=REASON)
     return removed
+
+
+def _remove_attestations(sources: list[int]) -> None:
+    """Remove what was attested of the demo's models, which they are kept by, and proved."""
+    attestations = Attestation.objects.filter(
+        Q(registered_model__source__in=sources) | Q(version__source__in=sources)
+    )
+    told = attestations.exclude(evidence_file=None)
+    proofs = set(told.values_list("evidence_file", flat=True))
+    attestations.delete()
+    others = Attestation.objects.exclude(evidence_file=None).values("evidence_file")
+    for proof in EvidenceFile.objects.filter(pk__in=proofs).exclude(pk__in=others):
+        proof.delete()
+        transaction.on_commit(partial(proof.file.delete, save=False))
 
 
 def _close_accounts() -> None:
