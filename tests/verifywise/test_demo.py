@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -12,17 +15,25 @@ from django_q.models import Schedule
 from accounts import tenancy
 from accounts.models import AuditEvent, AuditHead, Membership, Organization, User
 from accounts.walls import TenantModel
-from compliance.models import Gap
-from inventory.models import ModelVersion, Source
+from compliance.models import Gap, Policy, PolicyEditor, Waiver
+from inventory.models import Attestation, ModelVersion, Source
 from mlflow_sync.models import TrackingServer
 from tests.servers import MlflowServer
 from verifywise.demo.cases import ORGANIZATIONS
+from verifywise.demo.decisions import ASSESSMENT, DECISIONS
 
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "quiet-harbour-at-dusk"
-# What stays of a removed demo: who was there, and what was done.
+# What stays of a removed demo: who was there, what was done, and what was published.
 LASTING = {AuditEvent, AuditHead, Membership}
+PUBLISHED = {Policy, PolicyEditor}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, settings: Any) -> Path:
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
 
 
 @pytest.fixture
@@ -37,6 +48,13 @@ def demo(
     ]
     call_command(*arguments)
     return arguments
+
+
+def decide() -> str:
+    """Let the people decide, and return what was said."""
+    said = StringIO()
+    call_command("demo_decide", stdout=said)
+    return said.getvalue()
 
 
 def sync() -> None:
@@ -73,6 +91,44 @@ def test_every_version_has_the_gaps_of_the_table_and_no_others(demo):
             )
             for case in organization.cases()
         }
+
+
+def test_its_people_attest_waive_and_publish_once(
+    demo, files, django_capture_on_commit_callbacks
+):
+    sync()
+    said = decide()
+    trailed = trail()
+
+    assert said == (
+        "Acme Bank: gaps before attesting: 2 critical, 16 high, 2 medium, 0 low, "
+        "53 missing fields; after: 1 critical, 13 high, 0 medium, 0 low, "
+        "50 missing fields.\n"
+        "Borealis Health: gaps before attesting: 1 critical, 7 high, 0 medium, 0 low, "
+        "13 missing fields; after: 0 critical, 6 high, 0 medium, 0 low, "
+        "12 missing fields.\n"
+    )
+    assert decide() != said
+    assert trail() == trailed
+    acme = Organization.objects.get(slug="acme")
+    with tenancy.acting_for(acme):
+        told = DECISIONS["acme"]
+        assert Attestation.objects.in_force().count() == len(told.attested)
+        proven = Attestation.objects.get(evidence_file__isnull=False)
+        assert proven.evidence_file.file.read() == ASSESSMENT.encode()
+        assert Attestation.objects.get(expires_on__isnull=False).field == "baseline_ref"
+        (in_force,) = Waiver.objects.in_force()
+        assert in_force.waived_gaps.get().rule_id == "VW-APR-004"
+        assert Waiver.objects.requested().count() == 1
+        assert Policy.objects.get().number == 1
+
+    with django_capture_on_commit_callbacks(execute=True):
+        call_command("remove_demo")
+
+    assert not any(path.is_file() for path in files.rglob("*"))
+    with tenancy.acting_for(acme):
+        left = {model for model in tenant_models() if model.objects.exists()}
+        assert left == LASTING | PUBLISHED
 
 
 def rules_of(version: ModelVersion, kind: Gap.Kind) -> list[str]:

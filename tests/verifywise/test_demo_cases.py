@@ -10,7 +10,9 @@ import pytest
 
 from compliance.catalogue import catalogue
 from inventory.records import RISK_FIELDS
+from verifywise.demo import decisions
 from verifywise.demo.cases import CASES, ORGANIZATIONS, table
+from verifywise.demo.decisions import DECISIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "demo.md"
@@ -25,6 +27,25 @@ NOT_PLANTED = {
 
 def test_the_docs_show_the_table():
     assert DOCS.read_text(encoding="utf-8").endswith(table())
+
+
+def test_the_docs_show_what_its_people_decide():
+    assert decisions.table() in DOCS.read_text(encoding="utf-8")
+
+
+def test_who_decides_and_on_what_is_there():
+    for organization in ORGANIZATIONS:
+        people = {person.email for person in organization.people}
+        cases = {(case.model.name, case.number): case for case in organization.cases()}
+        models = {name for name, _ in cases}
+        told = DECISIONS[organization.slug]
+        assert {each.by for each in told.attested} <= people
+        for each in told.attested:
+            assert each.version is None or (each.model, each.version) in cases
+            assert each.model in models
+        for waived in told.waived:
+            assert {waived.asked_by, waived.approved_by} - {""} <= people
+            assert waived.rule_id in cases[waived.model, waived.version].version.gaps
 
 
 def test_every_rule_that_is_on_at_first_is_broken_somewhere():

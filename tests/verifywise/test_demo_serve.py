@@ -106,6 +106,10 @@ def test_it_gets_ready_stops_and_goes_on_from_where_it_was(demo):
     assert "Training and logging the models of Acme Bank" in said
     assert "alice@acme.example" in said
     assert "9 models, 25 versions (25 new" in demo.log("sync-acme")
+    assert "25 versions (0 new, 1 changed" in demo.log("sync-acme-later")
+    assert "16 high, 2 medium, 0 low, 53 missing fields; after: 1 critical" in demo.log(
+        "demo_decide"
+    )
     assert signs_in(demo, re.search(r"password: (\S+)", said)[1])
 
     process.send_signal(signal.SIGTERM)

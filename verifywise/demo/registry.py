@@ -35,6 +35,7 @@ from mlflow.models import Model as ModelFile
 from mlflow.models import ModelSignature, infer_signature
 
 from verifywise.demo.cases import ORGANIZATIONS
+from verifywise.demo.decisions import DECISIONS
 from verifywise.demo.documents import evaluation_report, model_card
 from verifywise.demo.models import (
     Case,
@@ -213,6 +214,14 @@ class Seeder:
         return f"{run.artifact_uri}/model"
 
 
+def tag_later(url: str, *, organization: Organization) -> None:
+    """Tag versions with what contradicts an attestation; the same tags do no harm."""
+    client = mlflow.MlflowClient(url)
+    for told in DECISIONS[organization.slug].attested:
+        if told.drifts_to:
+            client.set_model_version_tag(told.model, str(told.version), *told.drifts_to)
+
+
 def _source_tags(case: Case) -> dict[str, str]:
     """Return what MLflow notes of a training by itself, for the people of the case."""
     name = case.model.name
@@ -260,11 +269,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fill an empty MLflow server.")
     parser.add_argument("--url", required=True)
     parser.add_argument("--organization", required=True, choices=organizations)
+    parser.add_argument(
+        "--later",
+        action="store_true",
+        help="Tag what MLflow says once people have attested otherwise.",
+    )
     arguments = parser.parse_args()
     # MLflow finds fault with stages, integer columns and an environment without pip.
     warnings.simplefilter("ignore")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     organization = organizations[arguments.organization]
+    if arguments.later:
+        tag_later(arguments.url, organization=organization)
+        return
     try:
         done = seed(arguments.url, organization=organization, now=datetime.now(UTC))
     except RegistryNotEmptyError as error:

@@ -11,6 +11,7 @@ import shutil
 import sys
 
 from verifywise.demo.cases import ORGANIZATIONS
+from verifywise.demo.decisions import DECISIONS
 from verifywise.demo.models import Organization
 from verifywise.demo.site import Site
 from verifywise.programs import (
@@ -47,6 +48,12 @@ async def serve(site: Site) -> None:
                 sync = site.command("sync", "--organization", slug, log=f"sync-{slug}")
                 reading.create_task(sync.run(expected=(0, SYNC_PARTIAL)))
 
+        say("Letting its people attest, waive and publish …")
+        await site.command("demo_decide").run()
+        async with asyncio.TaskGroup() as moving:
+            for organization, port in site.servers():
+                moving.create_task(_move_on(site, organization, port=port))
+
         say("Starting the console and a worker …")
         running.create_task(site.console().keep_running())
         running.create_task(site.command("qcluster").keep_running())
@@ -69,6 +76,19 @@ async def _fill(site: Site, organization: Organization, *, port: int) -> None:
         say(f"Training and logging the models of {organization.name} …")
         await site.seeder(organization, port=port).run()
         filled.touch()
+
+
+async def _move_on(site: Site, organization: Organization, *, port: int) -> None:
+    """Once: let MLflow say otherwise than what was attested, and read that."""
+    moved = site.mlflow_folder(organization) / "moved-on"
+    drifts = any(told.drifts_to for told in DECISIONS[organization.slug].attested)
+    if not drifts or moved.exists():
+        return
+    slug = organization.slug
+    await site.seeder(organization, "--later", port=port).run()
+    sync = site.command("sync", "--organization", slug, log=f"sync-{slug}-later")
+    await sync.run(expected=(0, SYNC_PARTIAL))
+    moved.touch()
 
 
 def _welcome(site: Site) -> str:

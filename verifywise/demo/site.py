@@ -114,12 +114,12 @@ class Site:
             as_group=True,
         )
 
-    def seeder(self, organization: Organization, *, port: int) -> Program:
+    def seeder(self, organization: Organization, *arguments: str, port: int) -> Program:
         return self._program(
             f"The training of the models of {organization.name}",
             *("-m", "verifywise.demo.registry", "--url", f"http://{HOST}:{port}"),
-            *("--organization", organization.slug),
-            log=f"seed-{organization.slug}",
+            *("--organization", organization.slug, *arguments),
+            log="-".join(("seed", organization.slug, *arguments)),
         )
 
     def command(self, name: str, *arguments: str, log: str = "") -> Program:
