@@ -120,7 +120,9 @@ def lines_of(
         for row in Standing.objects.at(scope.at).filter(version__in=chunk)
     }
     for version_id, subject in chunk.items():
-        row = standings[version_id]
+        row = standings.get(version_id)
+        if row is None:  # it stands no longer, since somebody asked for it
+            continue
         yield VersionLine(
             version_id=version_id,
             subject=subject,

@@ -228,7 +228,7 @@ def test_a_text_is_never_executed(text: str) -> None:
     sheet = load_workbook(BytesIO(whole(export)))["Versions"]
     (owner,) = [each for each in sheet[2] if each.value == text]
     assert owner.data_type == "s"
-    assert owner.quotePrefix
+    assert bool(owner.quotePrefix) == (text != "#REF!")
     assert b"<f>" not in parts(export)["xl/worksheets/sheet6.xml"]
 
     row = tables(an_export("csv", versions=[version]))["versions.csv"][1]
@@ -277,6 +277,7 @@ def test_the_tables_of_a_zip_file_are_those_of_the_workbook() -> None:
         (0, 0),
         (0.25, 0.25),
         (2**60, str(2**60)),
+        (float("inf"), "inf"),
         (["gdpr", "eu_ai_act"], "gdpr, eu_ai_act"),
         ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'),
         ([{"path": "x"}], '[{"path": "x"}]'),

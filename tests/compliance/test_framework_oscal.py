@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, strategies as st
 
 from compliance.catalogue import Severity
 from compliance.frameworks.control_map import Strength, control_map
@@ -225,6 +225,7 @@ def counted(versions: list[tuple[bool, State | None, State | None]]) -> ControlL
     )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VERSIONS)
 def test_figures_say_satisfied_where_each_version_does(
     versions: list[tuple[bool, State | None, State | None]],
@@ -243,6 +244,7 @@ def test_figures_say_satisfied_where_each_version_does(
 NUMBERS = st.fixed_dictionaries({state: st.integers(0, 3) for state in State})
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     states=NUMBERS,
     of_rule=NUMBERS,
@@ -385,7 +387,7 @@ def test_the_worst_gaps_are_named_and_the_others_counted() -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(model=TEXT, detail=TEXT, organization=TEXT)
 def test_whatever_things_are_called_the_document_is_valid(
     model: str, detail: str, organization: str

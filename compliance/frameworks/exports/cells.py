@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
 from compliance.check_formats import NOT_IN_XML
@@ -25,7 +26,7 @@ def cell(value: Any) -> Cell:
         case int():
             return value if abs(value) <= EXACT else str(value)
         case float():
-            return value
+            return value if isfinite(value) else str(value)
         case str():
             return clean(value)
         case list() if not any(isinstance(each, list | dict) for each in value):

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from shutil import copyfileobj
-from tempfile import SpooledTemporaryFile
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from compliance.frameworks.exports.cells import Cell, is_formula
 from compliance.frameworks.exports.export import Export
-from compliance.frameworks.exports.pieces import IN_MEMORY, entry, pieces
+from compliance.frameworks.exports.pieces import entry, pieces, spool
 from compliance.frameworks.exports.tables import (
     GAPS,
     Row,
@@ -32,10 +31,7 @@ def csv_files(export: Export) -> Iterator[bytes]:
     A text that a spreadsheet program could take for a formula has an apostrophe before
     it. A ZIP file takes one file after the other: the gaps wait beside it meanwhile.
     """
-    with (
-        SpooledTemporaryFile(IN_MEMORY) as whole,
-        SpooledTemporaryFile(IN_MEMORY) as waiting,
-    ):
+    with spool() as whole, spool() as waiting:
         with ZipFile(whole, "w", ZIP_DEFLATED) as archive:
             for table, rows in fixed_tables(export):
                 with _opened(archive, table) as file, _rows(file, table) as written:

@@ -15,7 +15,7 @@ from compliance.frameworks.exports.export import (
     gaps_in_order,
     moment_text,
 )
-from compliance.frameworks.exports.pieces import IN_MEMORY, pieces
+from compliance.frameworks.exports.pieces import pieces, spool
 
 if TYPE_CHECKING:
     from compliance.frameworks.lines import GapLine, Subject, VersionLine
@@ -34,7 +34,7 @@ def json_file(export: Export) -> Iterator[bytes]:
     yield f'{_text(_head(export), indent=2)[:-2]},\n  "controls": ['.encode()
     yield from _lines(_control(line, report) for line in report.controls)
     yield b'\n  ],\n  "versions": ['
-    with SpooledTemporaryFile(IN_MEMORY) as waiting:
+    with spool() as waiting:
         yield from _lines(_versions(export, waiting))
         yield b'\n  ],\n  "gaps": ['
         yield from pieces(waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from zipfile import ZIP_DEFLATED, ZipInfo
 
@@ -16,6 +17,13 @@ def entry(name: str) -> ZipInfo:
     told = ZipInfo(name, date_time=FIRST_DAY)
     told.compress_type = ZIP_DEFLATED
     return told
+
+
+@contextmanager
+def spool() -> Iterator[SpooledTemporaryFile[bytes]]:
+    """Return a file that goes to disk where it grows long, and is gone at the end."""
+    with SpooledTemporaryFile(IN_MEMORY) as file:
+        yield file
 
 
 def pieces(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:

@@ -3,9 +3,10 @@ from openpyxl.worksheet import WriteOnlyWorksheet
 
 class WriteOnlyCell:
     value: str | int | float | None
-    data_type: str
     quotePrefix: bool
     font: Font
+    @property
+    def style_id(self) -> int: ...
     def __init__(
         self, ws: WriteOnlyWorksheet | None = ..., value: str | int | float | None = ...
     ) -> None: ...
