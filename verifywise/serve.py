@@ -43,7 +43,9 @@ async def serve(port: int, logs: Path) -> None:
     console = program(
         "The console",
         *("-m", "gunicorn", "verifywise.wsgi", "--bind", f"{HOST}:{port}"),
-        *("--workers", "2", "--graceful-timeout", "3", "--no-control-socket"),
+        # A workbook of ten thousand versions takes longer than the usual 30 seconds.
+        *("--workers", "2", "--timeout", "300", "--graceful-timeout", "3"),
+        "--no-control-socket",
         logs=logs,
         log="console",
     )
