@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from compliance import canonical
 from compliance.catalogue import Entry, Kind, catalogue, is_always_on
 from compliance.exceptions import CatalogueError
 from compliance.facts import ModelFacts, RequestFacts, SourceFacts
@@ -128,9 +128,12 @@ class Rule:
     check: Callable[..., Outcome]
     reads: tuple[str, ...]
     thresholds: tuple[str, ...] = ()
-    shown: tuple[str, ...] = field(init=False)  # the facts that every result shows
+    id: str = field(init=False)
+    # The facts that every result shows, sorted as they are stored.
+    shown: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.entry.id)
         known = FACTS[self.entry.kind]
         if strangers := set(self.reads) - set(known):
             raise CatalogueError(
@@ -142,12 +145,8 @@ class Rule:
                 f"The rule {self.id} asks for parameters that do not exist: "
                 f"{', '.join(sorted(strangers))}."
             )
-        shown = (name for name in self.reads if known[name] and name not in MOVING)
-        object.__setattr__(self, "shown", tuple(shown))
-
-    @property
-    def id(self) -> str:
-        return self.entry.id
+        shown = {name for name in self.reads if known[name] and name not in MOVING}
+        object.__setattr__(self, "shown", tuple(sorted(shown)))
 
     @property
     def is_time_dependent(self) -> bool:
@@ -189,35 +188,42 @@ class Result:
     def verdict(self) -> Verdict:
         return self.outcome.verdict
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what is stored: plain values, and no key without a value.
+    def to_json(self, written: dict[str, str] | None = None) -> str:
+        """Return what is stored, as canonical JSON: no key is without a value.
 
-        A fact that the rule reads and the inputs do not name was unknown.
+        A fact that the rule reads and the inputs do not name was unknown. `written` is
+        handed from one result to the next of the same facts: most are seen by several
+        rules, and written for the first of them only.
         """
-        stored: dict[str, Any] = {
-            "verdict": self.outcome.verdict.value,
-            "version": self.rule.entry.version,
-        }
-        if self.outcome.detail:
-            stored["detail"] = self.outcome.detail
-        if known := {
-            name: _plain(value)
-            for name, value in self.inputs.items()
-            if is_known(value)
-        }:
-            stored["inputs"] = known
+        outcome = self.outcome  # members come in the order of their names
+        told = (
+            f'"verdict":"{outcome.verdict.value}","version":{self.rule.entry.version}'
+        )
         if self.thresholds:
-            stored["thresholds"] = dict(self.thresholds)
-        return stored
+            told = f'"thresholds":{canonical.text(self.thresholds)},{told}'
+        if inputs := ",".join(self._inputs({} if written is None else written)):
+            told = f'"inputs":{{{inputs}}},{told}'
+        if outcome.detail:
+            told = f'"detail":{canonical.text(outcome.detail)},{told}'
+        return f"{{{told}}}"
+
+    def _inputs(self, written: dict[str, str]) -> list[str]:
+        """Return each known input as a member of an object."""
+        if self.outcome.inputs:  # which may have the name of a fact, and be another
+            told = [_member(name, self.inputs[name]) for name in sorted(self.inputs)]
+            return [each for each in told if each]
+        found = []
+        for name, value in self.inputs.items():
+            each = written.get(name)
+            if each is None:
+                each = written[name] = _member(name, value)
+            if each:
+                found.append(each)
+        return found
 
 
-def _plain(value: Any) -> Any:
-    """Return a plain fact as JSON gives it back."""
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value) if isinstance(value, timedelta) else value
+def _member(name: str, value: Any) -> str:
+    return canonical.member(name, value) if is_known(value) else ""
 
 
 def evaluate(

@@ -18,12 +18,13 @@ from typing import Any, Literal
 from django.db import connection, models
 
 from accounts.tenancy import current_organization_id
+from compliance import bulk, canonical
+from compliance.canonical import Texts
 from compliance.catalogue import Kind
 from compliance.covers import Cover, Covers
 from compliance.engine import Result, Verdict
 from compliance.models import Evaluation, Gap, GapEvent, ResultChange, Waiver
 
-BATCH = 500
 LOCK_SPACE = 8  # first key of the advisory locks that keep two evaluations apart
 SWITCHED_OFF = "The rule is no longer applied."
 GAP_KINDS = {
@@ -31,8 +32,6 @@ GAP_KINDS = {
     Kind.TRACKING_SERVER: Gap.Kind.RULE,
     Kind.MISSING_FIELD: Gap.Kind.MISSING_FIELD,
 }
-
-GRADED = frozenset({Verdict.FAIL, Verdict.UNKNOWN, Verdict.ERROR})
 
 Subject = Literal["version", "source"]
 
@@ -49,7 +48,7 @@ class Judgement:
 
     subject_id: int
     results: Mapping[str, Result]
-    stored: Mapping[str, dict[str, Any]]
+    stored: Mapping[str, str]  # canonical JSON of each result
     fingerprint: str
     judged: datetime | None = None
     policy: int = 0
@@ -65,26 +64,31 @@ class Judgement:
         policy: int = 0,
         registered_model_id: int | None = None,
     ) -> Judgement:
-        stored = {result.rule.id: result.to_json() for result in results}
-        grades = [
-            (result.rule.id, entry.severity, entry.gate)
-            for result in results
-            if result.verdict in GRADED
-            and (entry := result.rule.entry).kind in GAP_KINDS
-        ]
+        written: dict[str, str] = {}
+        stored = {result.rule.id: result.to_json(written) for result in results}
+        grades = ",".join(map(_grade, filter(_is_graded, results)))
+        told = f"[{Texts(stored)},[{grades}]]"
         return cls(
             subject_id=subject_id,
             results={result.rule.id: result for result in results},
             stored=stored,
-            fingerprint=hashlib.sha256(
-                json.dumps(
-                    [stored, grades], sort_keys=True, separators=(",", ":")
-                ).encode()
-            ).hexdigest(),
+            fingerprint=hashlib.sha256(told.encode()).hexdigest(),
             judged=judged,
             policy=policy,
             registered_model_id=registered_model_id,
         )
+
+
+def _is_graded(result: Result) -> bool:
+    verdict = result.outcome.verdict
+    return (
+        verdict is Verdict.FAIL or verdict.is_undecided
+    ) and result.rule.entry.kind in GAP_KINDS
+
+
+def _grade(result: Result) -> str:
+    entry = result.rule.entry
+    return f'[{canonical.key(entry.id)},{entry.severity:d},"{entry.gate}"]'
 
 
 @dataclass(slots=True)
@@ -97,8 +101,14 @@ class Reconciliation:
     evaluations: list[Evaluation] = field(default_factory=list)
     new_gaps: list[Gap] = field(default_factory=list)
     changed_gaps: list[Gap] = field(default_factory=list)
-    changes: list[ResultChange] = field(default_factory=list)
+    changes: list[tuple[ResultChange, Gap | None]] = field(default_factory=list)
     events: list[tuple[int, str, str, str]] = field(default_factory=list)
+    # A gap without anything told of it: its attributes in Django's order.
+    blank: dict[str, Any] = field(
+        default_factory=lambda: {
+            each.attname: each.get_default() for each in Gap._meta.concrete_fields
+        }
+    )
 
     @property
     def counts(self) -> Counter[str]:
@@ -114,13 +124,16 @@ class Reconciliation:
     ) -> None:
         """Work out what changes for one subject; `gaps` are all it ever had, by rule."""
         before = evaluation.results
-        after: dict[str, dict[str, Any]] = {}
+        is_first = evaluation.pk is None and not before
+        after = dict(judgement.stored)
         for rule_id, result in judgement.results.items():
+            verdict = result.outcome.verdict
+            if is_first and verdict is not Verdict.FAIL and rule_id not in gaps:
+                continue  # nothing follows from it
             former = before.get(rule_id)
-            is_steady = former is not None and former["verdict"] == result.verdict
-            after[rule_id] = judgement.stored[rule_id]
+            is_steady = former is not None and former["verdict"] == verdict
             if since := self._since(evaluation, former, result):
-                after[rule_id]["since"] = since
+                after[rule_id] = f'{after[rule_id][:-1]},"since":"{since}"}}'
             event, words = self._follow(judgement, result, gaps)
             if former and not (is_steady and event is GapEvent.NONE):
                 self._keep(
@@ -128,14 +141,14 @@ class Reconciliation:
                     gaps.get(rule_id),
                     rule_id=rule_id,
                     before=former["verdict"],
-                    after=result.verdict,
+                    after=verdict,
                     event=event,
                     detail=words,
                     policy=judgement.policy,
                 )
         for rule_id in before.keys() - after.keys():
             self._switch_off(judgement, gaps.get(rule_id), rule_id, before[rule_id])
-        evaluation.results = after
+        evaluation.results = Texts(after)
         evaluation.fingerprint = judgement.fingerprint
         evaluation.judged = judgement.judged
         evaluation.policy = judgement.policy
@@ -162,6 +175,8 @@ class Reconciliation:
         entry = result.rule.entry
         gap = gaps.get(entry.id)
         words = result.outcome.detail
+        if gap is None and result.verdict is not Verdict.FAIL:
+            return GapEvent.NONE, words
         if entry.kind not in GAP_KINDS:
             return GapEvent.NONE, words
         cover = self.covers.of(
@@ -176,13 +191,11 @@ class Reconciliation:
                 self.changed_gaps.append(gap)
             if event is GapEvent.UNWAIVED and over is not None:
                 words = over_by_itself(over)
-        elif result.verdict is Verdict.FAIL:
+        else:
             event = GapEvent.OPENED
             gap = gaps[entry.id] = self._open(judgement.subject_id, result)
             if cover is not None:
                 event = gap.stand_under(cover)
-        else:
-            event = GapEvent.NONE
         if event is GapEvent.WAIVED and cover is not None:
             words = cover.sentence
         if event is not GapEvent.NONE:
@@ -191,16 +204,18 @@ class Reconciliation:
 
     def _open(self, subject_id: int, result: Result) -> Gap:
         entry = result.rule.entry
-        gap = Gap(
-            **{f"{self.subject}_id": subject_id},
-            rule_id=entry.id,
-            rule_version=entry.version,
-            kind=GAP_KINDS[entry.kind],
-            severity=entry.severity,
-            gate=entry.gate.value,
-            detail=result.outcome.detail,
-            opened_at=self.at,
-        )
+        told: dict[str, Any] = self.blank | {
+            f"{self.subject}_id": subject_id,
+            "rule_id": entry.id,
+            "rule_version": entry.version,
+            "kind": GAP_KINDS[entry.kind],
+            "severity": entry.severity.value,
+            "gate": entry.gate.value,
+            "detail": result.outcome.detail,
+            "opened_at": self.at,
+        }
+        values: Any = told.values()
+        gap = Gap(*values)  # several times faster than by names
         self.new_gaps.append(gap)
         return gap
 
@@ -231,20 +246,17 @@ class Reconciliation:
 
     def _keep(self, subject_id: int, gap: Gap | None, **told: Any) -> None:
         """Keep a change of a result; the first results of a subject are none."""
-        self.changes.append(
-            ResultChange(
-                **{f"{self.subject}_id": subject_id}, gap=gap, at=self.at, **told
-            )
-        )
+        change = ResultChange(**{f"{self.subject}_id": subject_id}, at=self.at, **told)
+        self.changes.append((change, gap))  # a new gap has no key yet
 
     def write(self) -> None:
-        """Write everything, in five statements a batch at most."""
-        known = [row for row in self.evaluations if row.pk is not None]
-        _save(Evaluation, [row for row in self.evaluations if row.pk is None])
-        _update(Evaluation, known)
-        _save(Gap, self.new_gaps)
+        """Write everything, in four statements at most."""
+        bulk.insert(self.evaluations, unless=("organization", self.subject))
+        bulk.insert(self.new_gaps, with_keys=bool(self.changes))
         _update(Gap, self.changed_gaps)
-        _save(ResultChange, self.changes)
+        for change, gap in self.changes:
+            change.gap_id = gap.pk if gap else None
+        bulk.insert([change for change, _ in self.changes])
 
 
 def reconcile(
@@ -342,10 +354,6 @@ def count(evaluation: Evaluation, gaps: Iterable[Gap]) -> None:
         setattr(evaluation, name, counts[name])
 
 
-def _save(model: type[models.Model], rows: Sequence[models.Model]) -> None:
-    model._default_manager.bulk_create(rows, batch_size=BATCH)
-
-
 def _update(model: type[models.Model], rows: Sequence[models.Model]) -> None:
     """Update whole rows by upsert, which is several times faster than bulk_update."""
     names = [
@@ -358,5 +366,4 @@ def _update(model: type[models.Model], rows: Sequence[models.Model]) -> None:
         update_conflicts=True,
         unique_fields=["organization", "id"],
         update_fields=names,
-        batch_size=BATCH,
     )

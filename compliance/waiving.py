@@ -14,8 +14,10 @@ from django.utils.timezone import now
 from compliance.covers import Cover
 from compliance.engine import Verdict
 from compliance.frameworks import standings
-from compliance.gaps import BATCH, covers_in_force
+from compliance.gaps import covers_in_force
 from compliance.models import Evaluation, Gap, GapEvent, ResultChange, Waiver
+
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

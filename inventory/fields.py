@@ -341,4 +341,5 @@ BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 def is_known(value: object) -> bool:
     """Return whether a value says anything: False and 0 do, "" and {} do not."""
-    return value is not None and value not in ("", (), [], {})
+    # What is true in a condition is known: most values need not be compared.
+    return bool(value) or (value is not None and value not in ("", (), [], {}))

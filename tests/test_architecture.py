@@ -25,6 +25,7 @@ PURE = (
     "mlflow_sync/snapshots.py",
     "mlflow_sync/fingerprints.py",
     "mlflow_sync/scope.py",
+    "compliance/canonical.py",
     "compliance/check_formats.py",
     "compliance/checking.py",
     "compliance/covers.py",

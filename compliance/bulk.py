@@ -1,0 +1,93 @@
+"""Many rows of one table in one statement.
+
+Does as `bulk_create`, for rows whose attributes are already what the database takes:
+`bulk_create` prepares each value of each row by itself, which costs more than the
+insertion. JSON goes as one text with a row a line, for PostgreSQL to take apart: as an
+array it would be quoted twice, and unquoted twice on the other side.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from enum import Enum
+from operator import attrgetter
+from typing import Any
+
+from django.db import connection, models
+
+from compliance.canonical import Texts
+
+
+def insert(
+    rows: Sequence[models.Model],
+    *,
+    unless: Collection[str] = (),
+    with_keys: bool = False,
+) -> None:
+    """Insert the rows of one model. One query, or none where there are no rows.
+
+    Where there is a row that is alike in the fields `unless`, which have to be unique
+    together, that one is updated instead. `with_keys` tells the rows their keys.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    columns = [each for each in model._meta.concrete_fields if each.column != "id"]
+    values, sources, params = _told(columns, rows)
+    quote = connection.ops.quote_name
+    names = [quote(str(each.column)) for each in columns]
+    sql = (
+        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(names)}) "  # noqa: S608
+        f"SELECT {', '.join(values)} FROM ROWS FROM ({', '.join(sources)}) "
+        f"AS told ({', '.join(f'c{number}' for number in range(len(sources)))})"
+    )
+    if unless:
+        keys = {quote(str(each.column)) for each in columns if each.name in unless}
+        changes = (f"{name} = EXCLUDED.{name}" for name in names if name not in keys)
+        sql += f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(changes)}"
+    with connection.cursor() as cursor:
+        if not with_keys:
+            cursor.execute(sql, params)
+            return
+        cursor.execute(f"{sql} RETURNING id", params)
+        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
+            row.pk = key
+
+
+def _told(
+    columns: Sequence[models.Field[Any, Any]], rows: Sequence[models.Model]
+) -> tuple[list[str], list[str], list[Any]]:
+    """Return a value for each column, the functions that give those that differ from
+    row to row, and the parameters of the values, then of the functions.
+
+    There is one function at least, which says how many rows there are.
+    """
+    values: list[str] = []
+    sources: list[str] = []
+    constants: list[Any] = []
+    varied: list[Any] = []
+    for column in columns:
+        told: list[Any] = list(map(attrgetter(column.attname), rows))
+        # Without its length, or what is too long would be cut off.
+        kind = str(column.db_type(connection)).split("(")[0]
+        if isinstance(column, models.JSONField):
+            values.append(f"c{len(sources)}::{kind}")
+            sources.append("string_to_table(%s, E'\\n')")
+            varied.append("\n".join(map(_json, told)))
+        elif sources and told.count(told[0]) == len(told):
+            values.append(f"%s::{kind}")
+            constants.append(_plain(told[0]))
+        else:
+            values.append(f"c{len(sources)}")
+            sources.append(f"unnest(%s::{kind}[])")
+            varied.append([_plain(value) for value in told])
+    return values, sources, [*constants, *varied]
+
+
+def _json(value: Any) -> str:
+    return str(value) if isinstance(value, Texts) else json.dumps(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value

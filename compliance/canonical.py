@@ -1,0 +1,86 @@
+"""Canonical JSON: keys sorted, no spaces, ASCII only; one text for one meaning. Pure.
+
+`json.dumps(…, sort_keys=True)` says the same. Of the results of one version, some seventy
+small objects of plain values, it takes twice as long as the rules that made them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from math import isfinite
+from typing import Any
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def text(value: Any) -> str:
+    write = _WRITERS.get(type(value), _encode)
+    return write(value)
+
+
+def member(name: str, value: Any) -> str:
+    """Return a name and its value, as they stand in an object."""
+    return f"{key(name)}:{_WRITERS.get(type(value), _encode)(value)}"
+
+
+@lru_cache(maxsize=4096)  # the names of facts and rules, and some of metrics
+def key(name: str) -> str:
+    return encode_basestring_ascii(name)
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _number(value: float) -> str:
+    return repr(value) if isfinite(value) else _encode(value)
+
+
+def _time(value: date | datetime) -> str:
+    return f'"{value.isoformat()}"'
+
+
+def _duration(value: timedelta) -> str:
+    return f'"{value}"'
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    str: encode_basestring_ascii,
+    bool: _boolean,
+    int: repr,
+    float: _number,
+    date: _time,
+    datetime: _time,
+    timedelta: _duration,
+}
+
+
+class Texts(Mapping[str, Any]):
+    """Values by name that are kept as texts, each read where somebody looks at it."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def __getitem__(self, name: str) -> Any:
+        return json.loads(self._texts[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __str__(self) -> str:
+        """Return all of them as one object."""
+        texts = self._texts
+        return (
+            "{"
+            + ",".join([f"{key(each)}:{texts[each]}" for each in sorted(texts)])
+            + "}"
+        )
