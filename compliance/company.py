@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Case, F, Q, When
 
 from compliance.facts import PRODUCTION_ALIASES
 from inventory.models import ModelVersion, Run
@@ -45,13 +45,25 @@ class Company:
 def company_of(rows: Collection[Row]) -> dict[int, Company]:
     """Return the company of each row of `evidence.gather_facts`, by the version's id.
 
-    Costs up to four queries, none where no version of the rows is served, names a
+    Costs up to two queries, none where no version of the rows is served, names a
     baseline, or has a dated privacy assessment.
     """
-    production = _production(rows)
-    others = _others(rows)
+    wanted = _wanted(rows)
+    asked = {
+        row["registered_model_id"]
+        for row in rows
+        if _is_production(row) and row["governance"].get("dpia_date")
+    }
+    told = _versions(rows, wanted, asked)
+    production = _production(told)
+    others = {
+        (row["registered_model_id"], row["version_number"]): row
+        for row in told
+        if row["version_number"] in wanted.get(row["registered_model_id"], ())
+        and row["absent_since"] is None
+    }
+    since = _since(row for row in told if row["registered_model_id"] in asked)
     runs = _runs(rows)
-    since = _since(rows)
     return {
         row["pk"]: Company(
             production_versions=production.get(row["registered_model_id"], (0, 0))[0],
@@ -79,55 +91,72 @@ def _is_production(row: Row) -> bool:
     return bool(row["lifecycle_stage"] == Stage.PRODUCTION)
 
 
-def _production(rows: Iterable[Row]) -> dict[int, tuple[int, int]]:
-    """Return how many versions are in production, and how many declare their traffic."""
-    models = {row["registered_model_id"] for row in rows if _is_production(row)}
-    if not models:
-        return {}
-    counted = (
-        ModelVersion.objects.present()
-        .filter(registered_model__in=models, lifecycle_stage=Stage.PRODUCTION)
-        .order_by()
-        .values("registered_model_id")
+def _versions(
+    rows: Iterable[Row], wanted: Mapping[int, set[int]], asked: Collection[int]
+) -> list[Row]:
+    """Return the versions of the rows' models that any of the questions is about.
+
+    Those in production, those that rows are compared with, and of the models `asked`
+    all, in the order they came. Documents come only of what is compared.
+    """
+    served = {row["registered_model_id"] for row in rows if _is_production(row)}
+    if not (served or wanted):
+        return []
+    compared = Q(
+        registered_model__in=wanted,
+        version_number__in=set().union(*wanted.values()),
+        absent_since=None,
+    )
+    return list(
+        ModelVersion.objects.filter(
+            Q(
+                registered_model__in=served,
+                lifecycle_stage=Stage.PRODUCTION,
+                absent_since=None,
+            )
+            | compared
+            | Q(registered_model__in=asked)
+        )
+        .order_by("registered_model", "created_at", "pk")
         .annotate(
-            number=Count("pk"),
-            declared=Count(
-                "pk", filter=Q(governance__has_key="deployment_traffic_percent")
-            ),
+            declares=Q(governance__has_key="deployment_traffic_percent"),
+            signature_compared=Case(When(compared, then=F("signature"))),
+            metrics_compared=Case(When(compared, then=F("metrics"))),
+        )
+        .values(
+            *("registered_model_id", "pk", "version_number", "created_at"),
+            *("lifecycle_stage", "absent_since", "dataset_reference"),
+            *("business_purpose", "declares"),
+            *("signature_compared", "metrics_compared"),
         )
     )
-    return {
-        row["registered_model_id"]: (row["number"], row["declared"]) for row in counted
-    }
+
+
+def _production(told: Iterable[Row]) -> dict[int, tuple[int, int]]:
+    """Return how many versions are in production, and how many declare their traffic."""
+    counted: dict[int, tuple[int, int]] = {}
+    for row in told:
+        if _is_production(row) and row["absent_since"] is None:
+            number, declared = counted.get(row["registered_model_id"], (0, 0))
+            counted[row["registered_model_id"]] = (
+                number + 1,
+                declared + bool(row["declares"]),
+            )
+    return counted
 
 
 def _all_declare(counted: tuple[int, int] | None) -> bool:
     return counted is not None and counted[0] == counted[1]
 
 
-def _others(rows: Iterable[Row]) -> dict[tuple[int, int], Row]:
-    """Return the versions that rows are compared with, by model and number."""
+def _wanted(rows: Iterable[Row]) -> dict[int, set[int]]:
+    """Return the numbers of the versions that rows are compared with, by model."""
     wanted: defaultdict[int, set[int]] = defaultdict(set)
     for row in rows:
         for number in (_serving_version(row), _baseline_version(row)):
             if number is not None and number != row["version_number"]:
                 wanted[row["registered_model_id"]].add(number)
-    if not wanted:
-        return {}
-    found = (
-        ModelVersion.objects.present()
-        .filter(
-            registered_model__in=wanted,
-            version_number__in=set().union(*wanted.values()),
-        )
-        .order_by()
-        .values("registered_model_id", "version_number", "signature", "metrics")
-    )
-    return {
-        (row["registered_model_id"], row["version_number"]): row
-        for row in found
-        if row["version_number"] in wanted[row["registered_model_id"]]
-    }
+    return wanted
 
 
 def _serving_version(row: Row) -> int | None:
@@ -147,7 +176,7 @@ def _serving_signature(
     if number is None or number == row["version_number"]:
         return {}
     served = others.get((row["registered_model_id"], number))
-    signature: Mapping[str, Any] = served["signature"] if served else {}
+    signature: Mapping[str, Any] = served["signature_compared"] if served else {}
     return signature
 
 
@@ -183,37 +212,21 @@ def _baseline_metrics(
     if number is None:
         return {}
     named = others.get((row["registered_model_id"], number))
-    metrics: Mapping[str, float] = named["metrics"] if named else {}
+    metrics: Mapping[str, float] = named["metrics_compared"] if named else {}
     return metrics
 
 
-def _since(rows: Iterable[Row]) -> dict[int, date]:
+def _since(told: Iterable[Row]) -> dict[int, date]:
     """Return since when the dataset and the purpose of a version are what they are.
 
     That is the day of the first version, going back without a gap, that names both
     alike. Asked only of production with a dated privacy assessment.
     """
-    asked = {
-        row["registered_model_id"]: row
-        for row in rows
-        if _is_production(row) and row["governance"].get("dpia_date")
-    }
-    if not asked:
-        return {}
-    told = (
-        ModelVersion.objects.filter(registered_model__in=asked)
-        .order_by("registered_model", "created_at", "pk")
-        .values_list(
-            "registered_model_id",
-            "pk",
-            "created_at",
-            "dataset_reference",
-            "business_purpose",
-        )
-    )
     since: dict[int, date] = {}
-    for _, versions in groupby(told, key=itemgetter(0)):
-        for _, alike in groupby(versions, key=itemgetter(3, 4)):
-            same = list(alike)
-            since |= dict.fromkeys((pk for _, pk, *_ in same), same[0][2].date())
+    for _, versions in groupby(told, key=itemgetter("registered_model_id")):
+        alike = itemgetter("dataset_reference", "business_purpose")
+        for _, found in groupby(versions, key=alike):
+            same = list(found)
+            day = same[0]["created_at"].date()
+            since |= dict.fromkeys((row["pk"] for row in same), day)
     return since

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import date
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.models import Membership
 from accounts.roles import Role
@@ -38,16 +38,34 @@ _TUPLES = (
 def gather_facts(version_ids: Collection[int], *, today: date) -> dict[int, ModelFacts]:
     """Return the facts of these versions by their ids.
 
-    Costs two queries, however many; up to four more where versions are in production,
+    Costs two queries, however many; up to two more where versions are in production,
     name a baseline, or have a dated privacy assessment.
 
     A value that its field cannot hold, because somebody told “lots” for a number, is
     unknown to the rules. Facts about approvals stay empty until there are approvals.
     """
-    approvers = compliance_officers()
+    found = facts_of(
+        ModelVersion.objects.filter(pk__in=version_ids),
+        today=today,
+        approvers=compliance_officers(),
+    )
+    return {row["pk"]: facts for row, facts in found}
+
+
+def facts_of(
+    versions: QuerySet[ModelVersion],
+    *,
+    today: date,
+    approvers: frozenset[str],
+    limit: int | None = None,
+    also: Collection[str] = (),
+) -> list[tuple[Mapping[str, Any], ModelFacts]]:
+    """Return rows, with the columns `also`, and their facts, in the order of ids.
+
+    Costs one query less than `gather_facts`: the caller knows the approvers.
+    """
     rows = list(
-        ModelVersion.objects.filter(pk__in=version_ids)
-        .annotate(
+        versions.annotate(
             experiment_redactions=Subquery(
                 Experiment.objects.filter(
                     source=OuterRef("source"), experiment_id=OuterRef("experiment_id")
@@ -79,13 +97,14 @@ def gather_facts(version_ids: Collection[int], *, today: date) -> dict[int, Mode
             "run__redactions",
             "experiment_redactions",
             "production_since",
-        )
+            *also,
+        )[:limit]
     )
     company = company_of(rows)
-    return {
-        row["pk"]: _facts(row, company[row["pk"]], approvers=approvers, today=today)
+    return [
+        (row, _facts(row, company[row["pk"]], approvers=approvers, today=today))
         for row in rows
-    }
+    ]
 
 
 def compliance_officers() -> frozenset[str]:

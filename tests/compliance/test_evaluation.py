@@ -20,6 +20,7 @@ from compliance.evaluation import (
     evaluate_organization,
     evaluate_sources,
 )
+from compliance.evidence import gather_facts
 from compliance.facts import SourceFacts
 from compliance.gaps import SWITCHED_OFF, Judgement, reconcile
 from compliance.models import Evaluation, Gap, ResultChange
@@ -176,7 +177,7 @@ def test_a_trigger_is_judged_but_never_a_gap(acme, version):
     rule = replace(rulebook[PRIVACY], entry=replace(entry, id="ACME-001"))
     book = Rulebook()
     book.add(rule)
-    facts = compliance.evaluation.gather_facts([version.pk], today=TODAY.date())
+    facts = gather_facts([version.pk], today=TODAY.date())
     results = evaluate(facts[version.pk], book, {})
     reconcile([Judgement.of(version.pk, results)], subject="version", at=TODAY)
     assert version.evaluation.results["ACME-001"]["verdict"] == "fail"
@@ -186,21 +187,70 @@ def test_a_trigger_is_judged_but_never_a_gap(acme, version):
 # What is due
 
 
-def test_without_a_change_nothing_is_written(acme, version):
+def statements(queries: CaptureQueriesContext) -> list[str]:
+    """Return what was sent, but for the savepoints of contexts that nest in a test."""
+    return [
+        query["sql"]
+        for query in queries
+        if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))
+    ]
+
+
+# Something to ask in each way there is: of the model's versions, and of a run.
+ASKING = {"governance": {"baseline_ref": "a" * 32, "dpia_date": "2025-12-01"}}
+
+
+def test_without_a_change_nothing_is_written_and_few_queries_are_sent(
+    acme, make_version
+):
+    for number in range(1, 4):
+        make_version(number, **ASKING)
     evaluate_organization(acme, at=LAST_WEEK)
     entries = AuditEvent.objects.count()
     with CaptureQueriesContext(connection) as queries:
         report = evaluate_organization(acme, at=TOMORROW)
 
-    assert (report.evaluated, report.changed) == (1, 0)
-    statements = [
-        query["sql"]
-        for query in queries
-        if query["sql"].startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))
-    ]
-    assert len(statements) <= 10  # five to find what nobody kept
-    assert not [sql for sql in statements if not sql.startswith("SELECT")]
+    assert (report.evaluated, report.changed) == (3, 0)
+    # Approvers and policy, once for all chunks; facts, their company and runs for each;
+    # and five to find what was judged and not kept.
+    assert len(statements(queries)) == 2 + 3 + 5
+    assert all(sql.startswith("SELECT") for sql in statements(queries))
     assert AuditEvent.objects.count() == entries
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_a_first_evaluation_writes_each_table_once(acme, make_version, number):
+    for count in range(1, number + 1):
+        make_version(count, **ASKING)
+    with CaptureQueriesContext(connection) as queries:
+        report = evaluate_organization(acme, at=LAST_WEEK)
+
+    assert report.opened > number
+    sent = statements(queries)
+    written = [sql.split('"')[1] for sql in sent if sql.startswith("INSERT")]
+    assert written == ["compliance_evaluation", "compliance_gap"]
+    # Beside what it costs without a change: the lock, and three to read under it.
+    assert len(sent) == 2 + 3 + 4 + 2
+
+
+def test_an_evaluation_that_changes_results_writes_each_table_once(acme, make_version):
+    versions = [make_version(number) for number in range(1, 4)]
+    evaluate_organization(acme, at=LAST_WEEK)
+    for version in versions:
+        change(version, at=TODAY, owner="", privacy_assessment_status="completed")
+    with CaptureQueriesContext(connection) as queries:
+        report = evaluate_organization(acme, at=TODAY, only_due=True)
+
+    assert report.opened > 0
+    assert report.closed > 0
+    sent = statements(queries)
+    written = [sql.split('"')[1] for sql in sent if sql.startswith("INSERT")]
+    assert written == [
+        "compliance_evaluation", "compliance_gap", "compliance_gap",
+        "compliance_resultchange",
+    ]  # fmt: skip
+    (opened,) = ResultChange.objects.filter(version=versions[0], event="opened")
+    assert opened.gap == Gap.objects.get(version=versions[0], rule_id=opened.rule_id)
 
 
 def test_only_what_changed_since_it_was_judged_is_due(acme, make_version):
