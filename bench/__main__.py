@@ -25,6 +25,8 @@ SMALL = {
     "run_sample": 10,
     "file_sample": 5,
     "file_check": 3,
+    "versions": 20,
+    "many_versions": 60,
 }
 
 

@@ -28,7 +28,10 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How large the registries are, in models of ten versions, and how often they are read."""
+    """How large the registries are, in models of ten versions, and how often they are read.
+
+    `versions` and `many_versions` are judged without a registry.
+    """
 
     repetitions: int
     models: int = 300
@@ -40,6 +43,8 @@ class Sizes:
     run_sample: int = 1000
     file_sample: int = 200
     file_check: int = 60
+    versions: int = 1000
+    many_versions: int = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +145,10 @@ class Bench:
             self.crawls[key] = found | {"facts": facts}
             _tell_crawl(place, found)
         return self.crawls[key]
+
+    def judge(self, versions: int) -> Figures:
+        """Judge the versions of a new organization under all packs, and once more."""
+        return self._child("bench.judging", str(versions))
 
     def check_equal(self, organization: Organization, crawl: Figures) -> None:
         """Stop the bench unless the inventory holds what the crawl has found."""

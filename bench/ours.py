@@ -19,11 +19,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "verifywise.settings")
 django.setup()
 
-from django.db import connection  # noqa: E402
-
 from accounts import tenancy  # noqa: E402
 from accounts.models import Organization  # noqa: E402
 from bench import recording  # noqa: E402
+from bench.database import tell_the_planner, writes  # noqa: E402
 from mlflow_sync import sync  # noqa: E402
 from mlflow_sync.models import SyncRun, TrackingServer  # noqa: E402
 from mlflow_sync.queueing import request_sync  # noqa: E402
@@ -36,22 +35,6 @@ ALLOWED = {
     "accounts_auditevent",
     "accounts_audithead",
 }
-
-
-def writes() -> dict[str, int]:
-    """Return rows written so far per table, by PostgreSQL's own statistics."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush()")
-        cursor.execute(
-            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables"
-        )
-        return dict(cursor.fetchall())
-
-
-def tell_the_planner() -> None:
-    """Count rows anew, as the pipeline does after a large sync."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
 
 
 def main() -> None:

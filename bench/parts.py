@@ -129,11 +129,47 @@ def growth(bench: Bench, workers: Sequence[int]) -> Iterator[Target]:
     yield from (peak, each)
 
 
+def judging(bench: Bench, _: Sequence[int]) -> Iterator[Target]:
+    """All versions under all packs, judged for the first time and then unchanged."""
+    few, many = bench.sizes.versions, bench.sizes.many_versions
+    of = {
+        "first": f"First evaluation of {many:,}",
+        "again": f"Unchanged evaluation of {many:,}",
+    }
+    bare = {name: Target(f"{told}: of the bare rules", 4) for name, told in of.items()}
+    each = {
+        name: Target(f"{told}: time per version, of {few:,}", 1.15)
+        for name, told in of.items()
+    }
+    queries = {
+        name: Target(f"{told}: queries per 500 versions", 5, Unit.COUNT)
+        for name, told in of.items()
+    }
+    writes = Target(f"{of['again']}: rows written", 0, Unit.COUNT)
+    for _ in range(bench.sizes.repetitions):
+        # Half before and half after, so that a machine growing slower does not count.
+        before, large, after = map(bench.judge, (few, many, few))
+        for name, told in of.items():
+            ours = large[name]
+            small = (before[name]["seconds"] + after[name]["seconds"]) / 2
+            bare[name].add(ours["seconds"] / ours["rules_seconds"])
+            each[name].add((ours["seconds"] / many) / (small / few))
+            queries[name].add(ours["statements"] / many * 500)
+            note(
+                f"{told}: {ours['seconds']:.1f} s, {ours['statements']:,} queries, "
+                f"{ours['opened']:,} gaps opened; bare rules "
+                f"{ours['rules_seconds']:.1f} s; {few:,} in {small:.2f} s"
+            )
+        writes.add(large["again"]["written"])
+    yield from (*bare.values(), *each.values(), *queries.values(), writes)
+
+
 PARTS: dict[str, Part] = {
     "first": first,
     "nochange": unchanged,
     "artifacts": artifacts,
     "growth": growth,
+    "judging": judging,
 }
 
 
