@@ -31,7 +31,7 @@ from django.utils.timezone import now
 from compliance.engine import Verdict, rulebook
 from compliance.frameworks.control_map import Framework, control_map
 from compliance.frameworks.counting import Counts, Masks, Segment, State, Stood, count
-from compliance.gaps import BATCH, GAP_KINDS, lock_gaps
+from compliance.gaps import GAP_KINDS, lock_gaps
 from compliance.models import Evaluation, FrameworkTally, Gap, Standing, Waiver
 from inventory.coverage import known
 from inventory.models import ModelVersion
@@ -39,6 +39,7 @@ from inventory.records import FIELDS, GOVERNANCE_FIELDS, Stage
 
 Subject = Literal["version", "source"]
 AT_ONCE = 2000
+BATCH = 500
 
 _COLUMNS = tuple(name for name in FIELDS if name not in GOVERNANCE_FIELDS)
 _STATE_OF = {

@@ -159,9 +159,12 @@ def test_a_file_is_handed_over_and_the_trail_keeps_who_took_it(
     assert "format" in caller.fault("frameworks/GDPR/export/", format="pdf")
 
 
+@pytest.mark.usefixtures("judged")
 def test_nobody_else_sees_the_frameworks(charlie: User, bob: User) -> None:
     assert signed_in(charlie).get(f"/console/{PAGE}").status_code in (302, 403)
     assert "0 versions as of now" in Visitor(bob).text(PAGE)
+    told = Caller(bob, signed_in(bob)).results("frameworks/")
+    assert {row["versions"] for row in told} == {0}
     for path in (f"{PAGE}NOPE/", f"{PAGE}GDPR/EUAIA-9.8/"):
         Visitor(bob).page(path, answers=404)
 
