@@ -150,6 +150,10 @@ class Bench:
         """Judge the versions of a new organization under all packs, and once more."""
         return self._child("bench.judging", str(versions))
 
+    def open_framework(self, versions: int) -> Figures:
+        """Open a framework's page over the versions of a new organization."""
+        return self._child("bench.framework_pages", str(versions))
+
     def check_equal(self, organization: Organization, crawl: Figures) -> None:
         """Stop the bench unless the inventory holds what the crawl has found."""
         found = self._child("bench.equality", organization.slug, str(crawl["facts"]))

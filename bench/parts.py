@@ -164,12 +164,30 @@ def judging(bench: Bench, _: Sequence[int]) -> Iterator[Target]:
     yield from (*bare.values(), *each.values(), *queries.values(), writes)
 
 
+def framework(bench: Bench, _: Sequence[int]) -> Iterator[Target]:
+    """The page of a framework, which also has to show a change of a moment ago."""
+    few, many = bench.sizes.versions, bench.sizes.many_versions
+    name = f"Framework page over {many:,} versions"
+    longer = Target(f"{name}: time, of {few:,}", 2)
+    queries = Target(f"{name}: queries", 15, Unit.COUNT)
+    for _ in range(bench.sizes.repetitions):
+        small, large = map(bench.open_framework, (few, many))
+        longer.add(large["seconds"] / small["seconds"])
+        queries.add(large["queries"])
+        note(
+            f"{name}: {large['seconds'] * 1000:.0f} ms, {large['queries']} queries; "
+            f"over {few:,}: {small['seconds'] * 1000:.0f} ms"
+        )
+    yield from (longer, queries)
+
+
 PARTS: dict[str, Part] = {
     "first": first,
     "nochange": unchanged,
     "artifacts": artifacts,
     "growth": growth,
     "judging": judging,
+    "framework": framework,
 }
 
 
