@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 import compliance.rules  # noqa: F401 - registers the rules
 from accounts.models import User
-from compliance.catalogue import control_map
+from compliance.catalogue import control_data
 from compliance.company import Company
 from compliance.engine import rulebook
 from compliance.evidence import compliance_officers, gather_facts
@@ -264,4 +264,4 @@ def test_every_fact_that_a_rule_reads_is_attestable_or_the_docs_say_why_not():
     assert set(reasons) == (READ | set(FIELDS)) - set(ATTESTABLE)
     for name, reason in OBSERVED.items():
         assert reasons[name].startswith(reason), name
-    assert set(control_map()["extension_fields"]) <= set(ATTESTABLE)
+    assert set(control_data()["extension_fields"]) <= set(ATTESTABLE)
