@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.timezone import now
 from knox.models import AbstractAuthToken, AuthTokenManager
 
-from accounts.roles import Role
+from accounts.roles import MAY, Permission, Role
 from accounts.walls import TenantModel, TenantPolicy
 
 INSTALLATION_SLUG = "installation"
@@ -103,6 +103,16 @@ class Organization(models.Model):
         return found
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def active(self) -> Self:
+        """Return the members whose accounts are open, with their users."""
+        return self.filter(user__is_active=True).select_related("user")
+
+    def who_may(self, permission: Permission) -> Self:
+        """Return the active members whose role allows it."""
+        return self.active().filter(role__in=MAY[permission])
+
+
 class Membership(TenantModel):
     """A user's role in an organization."""
 
@@ -110,6 +120,8 @@ class Membership(TenantModel):
     role = models.CharField(max_length=20, choices=Role)
 
     created_at = models.DateTimeField("member since", default=now, editable=False)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         verbose_name = "member"

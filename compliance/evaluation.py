@@ -25,7 +25,7 @@ from compliance.engine import Rule, evaluate
 from compliance.evidence import compliance_officers, facts_of
 from compliance.facts import ModelFacts, SourceFacts
 from compliance.frameworks import standings
-from compliance.gaps import Judgement, Reconciliation, reconcile
+from compliance.gaps import Judgement, Reconciliation, lock_gaps, reconcile
 from compliance.models import Evaluation, GapEvent, Policy
 from compliance.policies import InForce, in_force
 from inventory.models import ModelVersion
@@ -263,6 +263,12 @@ def _due(only_due: bool, version_ids: Collection[int] | None) -> QuerySet[ModelV
             | ~Q(evaluation__policy=F("in_force"))
         )
     return versions
+
+
+def make_due(version_ids: Collection[int]) -> None:
+    """Let versions be judged again though their rows did not change. Costs two queries."""
+    lock_gaps()
+    Evaluation.objects.filter(version__in=version_ids).update(judged=None)
 
 
 def _evaluate_chunk(

@@ -9,6 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts import markup
+from accounts.models import User
 from inventory.models import (
     Attestation,
     ModelVersion,
@@ -115,6 +116,18 @@ def short(text: str) -> SafeString:
     if not text:
         return markup.NOTHING
     return format_html('<span class="vw-short" title="{0}">{0}</span>', text)
+
+
+def person(name: str, who: User | None) -> SafeString:
+    """Return a name as it is told, and the member whose it is."""
+    if who is None or name == str(who):
+        return short(name)
+    return format_html(
+        '{}<span class="vw-at vw-who" title="A member: {}">{}</span>',
+        short(name),
+        who.email,
+        who,
+    )
 
 
 def source(told: Source) -> SafeString:

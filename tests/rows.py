@@ -20,10 +20,12 @@ from inventory.models import (
     EvidenceFile,
     LifecycleEvent,
     ModelVersion,
+    PersonName,
     RegisteredModel,
     Run,
     Source,
     UnregisteredModel,
+    folded,
 )
 from mlflow_sync.models import SyncRun, TrackingServer, VocabularyEntry
 
@@ -207,3 +209,7 @@ def a_word(told: str = "steward", field: str = "owner") -> VocabularyEntry:
     return VocabularyEntry.objects.create(
         kind=VocabularyEntry.Kind.KEY, field=field, told=told, folded=told
     )
+
+
+def a_name(person: User, name: str = "Team Risk") -> PersonName:
+    return PersonName.objects.create(name=name, folded=folded(name), person=person)

@@ -21,6 +21,7 @@ from inventory.api import (
     ChangeHistoryViewSet,
     CoverageViewSet,
     EvidenceFileViewSet,
+    PersonNameViewSet,
     SourceViewSet,
     UnregisteredModelViewSet,
 )
@@ -43,6 +44,7 @@ ROUTES = (
     ("policies", PolicyViewSet),
     ("attestations", AttestationViewSet),
     ("evidence-files", EvidenceFileViewSet),
+    ("person-names", PersonNameViewSet),
     ("waivers", WaiverViewSet),
     ("check-version", CheckVersionViewSet),
     ("unregistered-models", UnregisteredModelViewSet),

@@ -10,12 +10,14 @@ class VerifyWiseConfig(AppConfig):
 
     def ready(self) -> None:
         from inventory.attestations import when_values_change
+        from inventory.people import when_names_change
         from verifywise import (
             checks,  # noqa: F401 - they register
             pipeline,
         )
 
         when_values_change(pipeline.judge_again)
+        when_names_change(pipeline.judge_renamed)
 
 
 class ConsoleConfig(AdminConfig):

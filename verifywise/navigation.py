@@ -130,6 +130,7 @@ UNFOLD: dict[str, Any] = {
                     _item(
                         "Attestations", "verified", "inventory_attestation_changelist"
                     ),
+                    _item("People", "badge", "inventory_personname_changelist"),
                     _item(
                         "Unregistered models",
                         "help_center",

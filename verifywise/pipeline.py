@@ -21,6 +21,7 @@ from compliance.evaluation import (
     evaluate_organization,
     evaluate_sources,
     keep_standings,
+    make_due,
 )
 from compliance.facts import SourceFacts
 from compliance.models import Evaluation, Gap
@@ -95,6 +96,13 @@ def judge_again(version_ids: Sequence[int]) -> str:
     return (
         f"{count:,} {noun} judged again: {report.closed} gaps closed, {opened} opened."
     )
+
+
+def judge_renamed(version_ids: Sequence[int]) -> str:
+    """Judge versions again whose rows are as they were, but not who is named in them."""
+    if len(version_ids) > AT_ONCE:
+        make_due(version_ids)
+    return judge_again(version_ids)
 
 
 def judge_due(organization: Organization, *, patience: float = slices.LENGTH) -> bool:

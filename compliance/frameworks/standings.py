@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django.contrib.postgres.fields import ArrayField
@@ -22,10 +22,11 @@ from django.db.models import (
     Func,
     JSONField,
     OuterRef,
-    Q,
     Subquery,
     TextField,
+    Value,
 )
+from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from compliance.engine import Verdict, rulebook
@@ -40,6 +41,7 @@ from inventory.records import FIELDS, GOVERNANCE_FIELDS, Stage
 Subject = Literal["version", "source"]
 AT_ONCE = 2000
 BATCH = 500
+NEVER = Value(datetime.min.replace(tzinfo=UTC))
 
 _COLUMNS = tuple(name for name in FIELDS if name not in GOVERNANCE_FIELDS)
 _STATE_OF = {
@@ -124,10 +126,10 @@ def catch_up() -> bool:
     queries where there is nothing to do.
     """
     current = Standing.objects.current()
-    kept = current.filter(
-        Q(judged=OuterRef("judged")) | Q(judged=None),
+    kept = current.annotate(of=Coalesce("judged", NEVER)).filter(
         version=OuterRef("version"),
         fingerprint=OuterRef("fingerprint"),
+        of=Coalesce(OuterRef("judged"), NEVER),
     )
     behind = Evaluation.objects.filter(~Exists(kept), version__absent_since=None)
     behind = behind.exclude(version=None).exclude(results={})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inventory.admin.attestations import AttestationAdmin
 from inventory.admin.models import RegisteredModelAdmin
+from inventory.admin.people import PersonNameAdmin
 from inventory.admin.unregistered import UnregisteredModelAdmin
 from inventory.admin.versions import Act, ModelVersionAdmin
 
@@ -11,6 +12,7 @@ __all__ = (
     "Act",
     "AttestationAdmin",
     "ModelVersionAdmin",
+    "PersonNameAdmin",
     "RegisteredModelAdmin",
     "UnregisteredModelAdmin",
 )

@@ -31,6 +31,7 @@ from inventory.admin import filters, search
 from inventory.admin.attesting import AttestsSelected
 from inventory.histories import alias_history, serving
 from inventory.models import Attestation, ModelVersion, RegisteredModel
+from inventory.people import members_named
 from inventory.records import Stage
 
 VERSIONS_SHOWN = 100
@@ -120,7 +121,7 @@ class RegisteredModelAdmin(
     def record_context(
         self, request: HttpRequest, row: RegisteredModel
     ) -> dict[str, Any]:
-        """Costs four queries: versions, who served, aliases, attestations.
+        """Costs five queries: versions, who served, aliases, attestations, owners.
 
         `?alias=` chooses one.
         """
@@ -134,7 +135,9 @@ class RegisteredModelAdmin(
         held = [tenure for tenure in tenures if tenure.alias == alias]
         for version in shown:
             version.registered_model = row
+        owners = members_named({version.owner for version in shown})
         return {
+            "owners": {name: member.user for name, member in owners.items()},
             "served": spans.of_serving(served[:SPANS_SHOWN], now=now()),
             "aliases": aliases,
             "alias": alias,

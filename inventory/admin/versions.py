@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from accounts import markup
 from accounts.history import FieldChange
+from accounts.models import User
 from accounts.pages import Crumb, HistoryPage, RecordPage
 from inventory import markup as parts
 from inventory import record_page
@@ -25,6 +26,7 @@ from inventory.admin.models import HEAVY, RegisteredModelAdmin
 from inventory.histories import timeline
 from inventory.manifest import changed_files
 from inventory.models import Experiment, ModelVersion, RegisteredModel
+from inventory.people import person_named
 from inventory.records import Section
 
 
@@ -79,7 +81,8 @@ class ModelVersionAdmin(
             source=OuterRef("source"), experiment_id=OuterRef("experiment_id")
         )
         return rows.select_related("registered_model", "source", "run").annotate(
-            experiment_tags=Subquery(experiment.values("tags")[:1])
+            experiment_tags=Subquery(experiment.values("tags")[:1]),
+            person=person_named("owner"),
         )
 
     def get_search_results(
@@ -138,6 +141,7 @@ class ModelVersionAdmin(
         known, total = row.completeness
         return {
             "version": row,
+            "owner": User(**told) if (told := row.person) else None,  # type: ignore[attr-defined]  # annotated
             "known": known,
             "total": total,
             "groups": record_page.groups(row),

@@ -14,6 +14,7 @@ from inventory.api.models import (
     SourceReference,
     SourceViewSet,
 )
+from inventory.api.people import PersonNameViewSet
 from inventory.api.unregistered import UnregisteredModelViewSet
 from inventory.api.versions import (
     DOCUMENTS,
@@ -29,6 +30,7 @@ __all__ = (
     "ChangeHistoryViewSet",
     "CoverageViewSet",
     "EvidenceFileViewSet",
+    "PersonNameViewSet",
     "RegisteredModelFilter",
     "RegisteredModelSerializer",
     "RegisteredModelViewSet",

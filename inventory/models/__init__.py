@@ -11,6 +11,7 @@ from inventory.models.attestations import (
     AttestationQuerySet,
     EvidenceFile,
 )
+from inventory.models.people import LONGEST_NAME, PersonName, folded
 from inventory.models.registry import (
     AliasEvent,
     LifecycleEvent,
@@ -34,6 +35,7 @@ from inventory.models.unregistered import (
 )
 
 __all__ = (
+    "LONGEST_NAME",
     "NAME_LENGTH",
     "AliasEvent",
     "Attestation",
@@ -45,6 +47,7 @@ __all__ = (
     "ModelVersion",
     "Observed",
     "Perishable",
+    "PersonName",
     "PresentQuerySet",
     "RegisteredModel",
     "RegisteredModelQuerySet",
@@ -52,5 +55,6 @@ __all__ = (
     "Source",
     "UnregisteredModel",
     "UnregisteredModelQuerySet",
+    "folded",
     "known_fields",
 )

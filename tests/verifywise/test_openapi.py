@@ -24,6 +24,7 @@ from tests.conftest import signed_in
 from tests.rows import (
     a_gap,
     a_model,
+    a_name,
     a_run,
     a_server,
     a_stage_move,
@@ -105,6 +106,8 @@ READ = (
     "unregistered-models/{unregistered-models}/",
     "attestations/{attestations}/",
     "evidence-files/{evidence-files}/",
+    "person-names/{person-names}/",
+    "person-names/unresolved/",
     "waivers/{waivers}/",
     "check-version/?model=credit-scoring&version=1",
 )
@@ -202,6 +205,7 @@ def test_what_is_told_is_what_the_schema_describes(
     ids = {
         "attestations": attestation.pk,
         "evidence-files": attestation.evidence_file_id,
+        "person-names": a_name(alices.user).pk,
         "registered-models": version.registered_model_id,
         "modelInventory": version.pk,
         "gaps": gap.pk,
