@@ -9,13 +9,13 @@ from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status, viewsets
+from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import chain, tenancy
+from accounts import chain, saved_views, tenancy
 from accounts.members import (
     add_member,
     change_role,
@@ -23,7 +23,7 @@ from accounts.members import (
     remove_member,
     revoke_token,
 )
-from accounts.models import ApiToken, AuditEvent, Membership, User
+from accounts.models import ApiToken, AuditEvent, Membership, SavedView, User
 from accounts.permissions import MemberPermission
 from accounts.rest import ReadOnlyTenantViewSet
 from accounts.roles import Permission, Role
@@ -208,6 +208,67 @@ class AuditEventViewSet(ReadOnlyTenantViewSet[AuditEvent]):
     lookup_field = "sequence"
     search_fields = ("object_label", "actor_name", "action", "reason")
     ordering_fields: tuple[str, ...] = ()  # a cursor has one order
+
+
+class SavedViewSerializer(serializers.ModelSerializer[SavedView]):
+    """A list as somebody narrowed it, under a name."""
+
+    list_name = serializers.CharField(help_text="Which list it is of, such as “gaps”.")
+    query = serializers.CharField(
+        help_text="Filters of that list in the console, as after the ? of its address."
+    )
+    user = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = SavedView
+        fields = ("id", "list_name", "name", "query", "is_shared", "user", "created_at")
+        read_only_fields = ("created_at",)
+
+    def create(self, validated_data: dict[str, Any]) -> SavedView:
+        return saved_views.save_view(**validated_data)
+
+
+class ChangedViewSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(required=False)
+    is_shared = serializers.BooleanField(required=False)
+
+
+class SavedViewFilter(filters.FilterSet):
+    list_name = filters.CharFilter("list_name")
+
+
+class SavedViewViewSet(
+    mixins.CreateModelMixin, mixins.DestroyModelMixin, ReadOnlyTenantViewSet[SavedView]
+):
+    """Lists as they were narrowed, under a name: the caller's own, and shared ones."""
+
+    queryset = SavedView.objects.select_related("user")
+    serializer_class = SavedViewSerializer
+    filterset_class = SavedViewFilter
+    permissions: ClassVar = {
+        "create": Permission.VIEW,
+        "partial_update": Permission.VIEW,
+        "destroy": Permission.VIEW,
+    }
+    search_fields = ("name",)
+    ordering_fields: ClassVar = {"name": "name", "created_at": "created_at"}
+    ordering = ("name",)
+
+    def get_queryset(self) -> QuerySet[SavedView]:
+        visible = SavedView.objects.visible_to(tenancy.current_actor()).values("pk")
+        return super().get_queryset().filter(pk__in=visible)
+
+    @extend_schema(request=ChangedViewSerializer, responses=SavedViewSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        view = self.get_object()
+        wanted = ChangedViewSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        told = {"name": view.name, "is_shared": view.is_shared} | wanted.validated_data
+        changed = saved_views.change_view(view, **told)
+        return Response(self.get_serializer(changed).data)
+
+    def perform_destroy(self, instance: SavedView) -> None:
+        saved_views.delete_view(instance)
 
 
 class MyOrganizationSerializer(serializers.ModelSerializer[Membership]):

@@ -180,6 +180,47 @@ class ApiToken(AbstractAuthToken):
         ).exclude(pk=self.pk)
 
 
+class SavedViewQuerySet(models.QuerySet["SavedView"]):
+    def visible_to(self, user: User | None) -> Self:
+        """Return one's own views, and those that are shared."""
+        return self.filter(Q(user=user) | Q(is_shared=True))
+
+
+class SavedView(TenantModel):
+    """A list as somebody narrowed it, under a name: for themselves, or for all members.
+
+    `query` is what follows the ? of the list; `accounts.saved_views` sees to it that it
+    holds filters of the list only.
+    """
+
+    list_name = models.CharField("list", max_length=40, editable=False)
+    name = models.CharField(max_length=60)
+    query = models.CharField("filters", max_length=500, editable=False)
+    is_shared = models.BooleanField(
+        "shared", default=False, help_text="All members of the organization see it."
+    )
+
+    user = models.ForeignKey(
+        User, models.CASCADE, related_name="saved_views", editable=False
+    )
+    created_at = models.DateTimeField("saved", default=now, editable=False)
+
+    objects = SavedViewQuerySet.as_manager()
+
+    class Meta(TenantModel.Meta):
+        ordering = ("list_name", "name", "id")
+        constraints = (
+            *TenantModel.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["organization", "user", "list_name", "name"],
+                name="saved_view_name_is_unique",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AuditEvent(TenantModel):
     """One entry of an organization's trail. Triggers refuse UPDATE, DELETE, TRUNCATE.
 

@@ -26,6 +26,7 @@ class Permission(TextChoices):
     EDIT_GOVERNANCE = "edit_governance", "Edit governance fields"
     ATTEST = "attest", "Attest a value"
     ASK_WAIVER = "ask_waiver", "Ask for a waiver"
+    WORK_ON_GAPS = "work_on_gaps", "Assign a gap, set its due date, comment on it"
     APPROVE_WAIVER = "approve_waiver", "Approve a waiver"
     DRAFT_POLICY = "draft_policy", "Draft a policy"
     PUBLISH_POLICY = "publish_policy", "Publish a policy"
@@ -33,6 +34,7 @@ class Permission(TextChoices):
     MANAGE_MEMBERS = "manage_members", "Manage members"
     READ_TRAIL = "read_trail", "Read the audit trail"
     EXPORT = "export", "Export"
+    SHARE_VIEWS = "share_views", "Share a saved view of a list"
 
 
 _EVERYONE = frozenset(Role)
@@ -46,6 +48,7 @@ MAY: Mapping[Permission, frozenset[Role]] = {
     ),
     Permission.ATTEST: _EVERYONE - {Role.AUDITOR},
     Permission.ASK_WAIVER: _EVERYONE - {Role.AUDITOR},
+    Permission.WORK_ON_GAPS: _EVERYONE - {Role.AUDITOR},
     Permission.APPROVE_WAIVER: frozenset({Role.COMPLIANCE_OFFICER}),
     Permission.DRAFT_POLICY: frozenset({Role.ADMINISTRATOR, Role.COMPLIANCE_OFFICER}),
     Permission.PUBLISH_POLICY: frozenset({Role.ADMINISTRATOR, Role.COMPLIANCE_OFFICER}),
@@ -56,6 +59,7 @@ MAY: Mapping[Permission, frozenset[Role]] = {
     Permission.READ_TRAIL: frozenset(
         {Role.ADMINISTRATOR, Role.COMPLIANCE_OFFICER, Role.AUDITOR}
     ),
+    Permission.SHARE_VIEWS: frozenset({Role.ADMINISTRATOR, Role.COMPLIANCE_OFFICER}),
     Permission.EXPORT: frozenset(
         {
             Role.ADMINISTRATOR,

@@ -25,6 +25,7 @@ manage_servers   yes    -        -       -   -       -
 edit_governance  yes    yes      -       -   yes     -
 attest           yes    yes      yes     yes yes     -
 ask_waiver       yes    yes      yes     yes yes     -
+work_on_gaps     yes    yes      yes     yes yes     -
 approve_waiver   -      yes      -       -   -       -
 draft_policy     yes    yes      -       -   -       -
 publish_policy   yes    yes      -       -   -       -
@@ -32,6 +33,7 @@ decide           -      yes      yes     yes -       -
 manage_members   yes    -        -       -   -       -
 read_trail       yes    yes      -       -   -       yes
 export           yes    yes      yes     -   -       yes
+share_views      yes    yes      -       -   -       -
 """
 CELLS = [
     (permission, role, cell == "yes")
