@@ -23,7 +23,7 @@ from compliance.canonical import Texts
 from compliance.catalogue import Kind
 from compliance.covers import Cover, Covers
 from compliance.engine import Result, Verdict
-from compliance.models import Evaluation, Gap, GapEvent, ResultChange, Waiver
+from compliance.models import WORK, Evaluation, Gap, GapEvent, ResultChange, Waiver
 
 LOCK_SPACE = 8  # first key of the advisory locks that keep two evaluations apart
 SWITCHED_OFF = "The rule is no longer applied."
@@ -355,11 +355,14 @@ def count(evaluation: Evaluation, gaps: Iterable[Gap]) -> None:
 
 
 def _update(model: type[models.Model], rows: Sequence[models.Model]) -> None:
-    """Update whole rows by upsert, which is several times faster than bulk_update."""
+    """Update whole rows by upsert, which is several times faster than bulk_update.
+
+    Whole, but for what people decide about a gap's work: it may be another by now.
+    """
     names = [
         column.name
         for column in model._meta.concrete_fields
-        if column.name not in ("id", "organization", "version", "source")
+        if column.name not in ("id", "organization", "version", "source", *WORK)
     ]
     model._default_manager.bulk_create(
         rows,

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import now
 
 from accounts import markup
 from compliance.catalogue import Severity, catalogue
 from compliance.engine import rulebook
 from compliance.frameworks.control_map import control_map
-from compliance.models import Evaluation
+from compliance.models import Evaluation, Gap
 from inventory.models import ModelVersion
 
 UNJUDGED = mark_safe('<span class="vw-subtle">not judged yet</span>')
@@ -24,6 +25,17 @@ _WORST_FIRST = sorted(Severity, reverse=True)
 def severity(value: int) -> SafeString:
     told = Severity(value)
     return markup.chip(told.label, told.name.lower())
+
+
+def due(gap: Gap) -> SafeString:
+    """Return until when a gap is to be closed, visibly so where that has passed."""
+    if gap.due_on is None:
+        return markup.NOTHING
+    is_of_this_year = gap.due_on.year == now().year
+    day = f"{gap.due_on:%-d %b}" if is_of_this_year else f"{gap.due_on:%-d %b %Y}"
+    if gap.is_overdue:
+        return markup.chip(f"{day}, overdue", "critical", title=f"{gap.due_on}")
+    return format_html('<span class="vw-tight" title="{}">{}</span>', gap.due_on, day)
 
 
 def badges(counts: Mapping[str, int] | None) -> SafeString:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.timezone import now
 
-from accounts.models import User
+from accounts.models import SavedView, User
 from compliance.catalogue import Gate, Severity
 from compliance.models import Evaluation, Gap, Policy, Waiver
 from compliance.policy import read
@@ -213,3 +213,8 @@ def a_word(told: str = "steward", field: str = "owner") -> VocabularyEntry:
 
 def a_name(person: User, name: str = "Team Risk") -> PersonName:
     return PersonName.objects.create(name=name, folded=folded(name), person=person)
+
+
+def a_view(user: User, name: str = "Grave ones", **fields: Any) -> SavedView:
+    told = {"list_name": "gaps", "query": "severity=critical"}
+    return SavedView.objects.create(user=user, name=name, **(told | fields))

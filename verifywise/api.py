@@ -7,7 +7,13 @@ from django.urls import re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import AuditEventViewSet, MemberViewSet, MeViewSet, TokenViewSet
+from accounts.api import (
+    AuditEventViewSet,
+    MemberViewSet,
+    MeViewSet,
+    SavedViewViewSet,
+    TokenViewSet,
+)
 from compliance.api import (
     CheckVersionViewSet,
     FrameworkViewSet,
@@ -52,6 +58,7 @@ ROUTES = (
     ("tracking-servers", TrackingServerViewSet),
     ("sync-runs", SyncRunViewSet),
     ("vocabulary-entries", VocabularyEntryViewSet),
+    ("saved-views", SavedViewViewSet),
     ("me", MeViewSet),
     ("members", MemberViewSet),
     ("tokens", TokenViewSet),

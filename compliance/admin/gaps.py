@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -13,131 +13,87 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import markup
-from accounts.filters import ChoiceFilter
-from accounts.pages import RecordPage
+from accounts.admin.saved_views import OffersViews
+from accounts.models import Membership
 from accounts.roles import Permission
 from compliance import markup as parts
+from compliance.admin import gap_filters as filters
+from compliance.admin.happenings import happenings
 from compliance.admin.shown import shown_gap
 from compliance.admin.waivers import ask_address
-from compliance.catalogue import Severity
-from compliance.markup import title
-from compliance.models import Gap, GapQuerySet, Waiver
-from inventory.admin.filters import ModelFilter as VersionsModelFilter
+from compliance.admin.working import WorkPages, work_address
+from compliance.models import Gap, Waiver
+from compliance.work import MOST_AT_ONCE
 from inventory.admin.models import HEAVY
+from inventory.people import person_named
 
-MOST_AT_ONCE = 200
 TOO_MANY = (
     f"Choose {MOST_AT_ONCE} gaps at most. A rule that is not to count on a model, or on "
     "all models, needs one waiver only: ask for it on the page of any of its gaps."
 )
 
 
-class SeverityFilter(ChoiceFilter):
-    title = "severity"
-    parameter_name = "severity"
-    choices_offered = tuple(
-        (level.name.lower(), level.label) for level in sorted(Severity, reverse=True)
-    )
-
-    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        return rows.filter(severity=Severity[choice.upper()])
-
-
-class RuleFilter(ChoiceFilter):
-    """The rules of which there are gaps. Costs one query."""
-
-    title = "rule"
-    parameter_name = "rule"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        ids = Gap.objects.order_by("rule_id").values_list("rule_id", flat=True)
-        return [
-            (rule_id, f"{title(rule_id)} ({rule_id})") for rule_id in ids.distinct()
-        ]
-
-    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        return rows.filter(rule_id=choice)
-
-
-class StatusFilter(ChoiceFilter):
-    title = "status"
-    parameter_name = "status"
-    default = "open"
-    choices_offered = (
-        ("open", "Open"),
-        ("unknown", "Open, cannot be checked now"),
-        ("waived", "Waived"),
-        ("closed", "Closed"),
-        ("absent", "Open, of versions no longer told"),
-    )
-
-    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        gaps = cast(GapQuerySet, rows)
-        if choice == "closed":
-            return rows.filter(status=Gap.Status.CLOSED)
-        if choice == "waived":
-            return gaps.waived().present()
-        rows = gaps.open()
-        if choice == "absent":
-            return rows.filter(version__absent_since__isnull=False)
-        rows = gaps.open().present()
-        return rows.filter(unknown_since__isnull=False) if choice == "unknown" else rows
-
-
-class KindFilter(ChoiceFilter):
-    title = "kind"
-    parameter_name = "kind"
-    default = Gap.Kind.RULE.value
-    choices_offered = tuple((kind.value, str(kind.label)) for kind in Gap.Kind)
-
-    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        return rows.filter(kind=choice)
-
-
-class ModelFilter(VersionsModelFilter):
-    def narrow(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:
-        return rows.filter(version__registered_model_id=choice)
-
-
 @admin.register(Gap)
-class GapAdmin(RecordPage[Gap]):
-    """Gaps are computed; people close them in MLflow, or ask for a waiver."""
+class GapAdmin(OffersViews[Gap], WorkPages):
+    """Gaps are computed; people work on them, close them in MLflow, or ask for a waiver."""
 
     record_template = "compliance/gap.html"
     permissions: ClassVar = {
         "view": Permission.VIEW,
         "ask": Permission.ASK_WAIVER,
         "attest": Permission.ATTEST,
+        "work": Permission.WORK_ON_GAPS,
     }
+    list_name = "gaps"
+    built_in_views = (
+        ("Mine", "owner=me&kind=all"),
+        ("Overdue", "due=overdue&kind=all"),
+        ("Nobody’s", "owner=nobody"),
+        ("Blocking production", "gate=block&stage=Production"),
+        ("Waived, ending within 30 days", "status=ending&kind=all"),
+    )
     list_display = (
         "shown_severity",
         "shown_title",
         "shown_subject",
+        "shown_owner",
+        "shown_due",
         "shown_detail",
         "shown_gate",
         "shown_since",
     )
     list_display_links = ("shown_title",)
     list_filter: ClassVar[Any] = (
-        ModelFilter,
-        SeverityFilter,
-        StatusFilter,
-        KindFilter,
-        RuleFilter,
+        filters.ModelFilter,
+        filters.SeverityFilter,
+        filters.StatusFilter,
+        filters.OwnerFilter,
+        filters.DueFilter,
+        filters.StageFilter,
+        filters.GateFilter,
+        filters.KindFilter,
+        filters.RuleFilter,
     )
-    list_select_related = ("version__registered_model", "source")
+    list_select_related = ("version__registered_model", "source", "owner")
     search_fields = ("rule_id", "detail", "version__registered_model__name")
     search_help_text = "Model, rule or words of the gap"
     ordering = ("-severity", "opened_at", "pk")
-    actions = ("ask_for_waivers",)
+    actions = ("assign_gaps", "set_due_dates", "comment_on_gaps", "ask_for_waivers")
 
     def for_list(self, rows: QuerySet[Gap]) -> QuerySet[Gap]:
-        return rows.defer(*(f"version__{name}" for name in HEAVY))
+        members = Membership.objects.active().filter(user=OuterRef("owner"))
+        return rows.defer(*(f"version__{name}" for name in HEAVY)).annotate(
+            owner_is_member=Exists(members)
+        )
 
     def for_page(self, rows: QuerySet[Gap]) -> QuerySet[Gap]:
-        return rows.select_related(
-            "version__registered_model", "source", "waiver__decided_by"
-        ).prefetch_related("version__evaluation", "source__evaluation")
+        return (
+            rows.select_related(
+                "version__registered_model", "source", "owner", "waiver__decided_by"
+            )
+            .prefetch_related("version__evaluation", "source__evaluation")
+            .annotate(model_owner=person_named("version__owner"))
+        )
 
     @admin.display(description="severity", ordering="severity")
     def shown_severity(self, gap: Gap) -> SafeString:
@@ -165,9 +121,53 @@ class GapAdmin(RecordPage[Gap]):
     def shown_gate(self, gap: Gap) -> str:
         return str(gap.get_gate_display())
 
+    @admin.display(description="owner", ordering="owner__name")
+    def shown_owner(self, gap: Any) -> SafeString:
+        if gap.owner is None:
+            return markup.NOTHING
+        if gap.owner_is_member:
+            return format_html('<span class="vw-short">{}</span>', gap.owner)
+        left = markup.chip("left", "weak", title="No active member: it is nobody’s")
+        return format_html('<span class="vw-short">{}</span> {}', gap.owner, left)
+
+    @admin.display(description="due", ordering="due_on")
+    def shown_due(self, gap: Gap) -> SafeString:
+        return parts.due(gap)
+
     @admin.display(description="open since", ordering="opened_at")
     def shown_since(self, gap: Gap) -> SafeString:
         return markup.moment(gap.reopened_at or gap.opened_at)
+
+    def has_work_permission(self, request: HttpRequest) -> bool:
+        return self._may("work")
+
+    @admin.action(description="Assign…", permissions=["work"])
+    def assign_gaps(
+        self, request: HttpRequest, queryset: QuerySet[Gap]
+    ) -> HttpResponse | None:
+        return self._choose(request, queryset, "assign")
+
+    @admin.action(description="Set the due date…", permissions=["work"])
+    def set_due_dates(
+        self, request: HttpRequest, queryset: QuerySet[Gap]
+    ) -> HttpResponse | None:
+        return self._choose(request, queryset, "due")
+
+    @admin.action(description="Comment…", permissions=["work"])
+    def comment_on_gaps(
+        self, request: HttpRequest, queryset: QuerySet[Gap]
+    ) -> HttpResponse | None:
+        return self._choose(request, queryset, "comment")
+
+    def _choose(
+        self, request: HttpRequest, queryset: QuerySet[Gap], act: str
+    ) -> HttpResponse | None:
+        """Lead to the page that asks for the rest; it leads back to the list as it is."""
+        ids = list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        if len(ids) > MOST_AT_ONCE:
+            messages.warning(request, f"Choose {MOST_AT_ONCE} gaps at most.")
+            return None
+        return redirect(work_address(act, ids, back=request.GET.urlencode()))
 
     def has_ask_permission(self, request: HttpRequest) -> bool:
         return self._may("ask")
@@ -183,7 +183,7 @@ class GapAdmin(RecordPage[Gap]):
         return redirect(ask_address(ids))
 
     def record_context(self, request: HttpRequest, row: Gap) -> dict[str, Any]:
-        """Costs two queries: the changes, and what waivers were asked for."""
+        """Costs three queries: what happened, waivers asked for, who may work on it."""
         subject = row.version or row.source
         evaluation = getattr(subject, "evaluation", None)
         may_ask = self._may("ask") and row.is_open
@@ -192,7 +192,8 @@ class GapAdmin(RecordPage[Gap]):
             "may_attest": self._may("attest") and not row.is_closed,
             "judged_under": evaluation.policy if evaluation else 0,
             "subject_address": subject_address(row),
-            "gap_changes": list(row.changes.all()),
+            "happenings": happenings(row),
+            **self.work_context(row),
             "requests": list(row.waivers.requested()),
             "ask_address": ask_address([row.pk]) if may_ask else "",
             "inapplicable_address": ask_address([row.pk], Waiver.Kind.NOT_APPLICABLE)

@@ -1,9 +1,10 @@
-"""Gaps over REST. They are computed: they are read here, and closed in MLflow."""
+"""Gaps over REST. They are computed: read and worked on here, and closed in MLflow."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
+from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
 from django_filters import (
     CharFilter,
@@ -19,15 +20,20 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from accounts.api import PersonSerializer
 from accounts.rest import ReadOnlyTenantViewSet
 from compliance.api.fields import GATES, SEVERITIES, SeverityField
+from compliance.api.work import GapCommentSerializer, Work
 from compliance.catalogue import Severity
 from compliance.engine import rulebook
 from compliance.models import VERDICTS, Evaluation, Gap, GapQuerySet, ResultChange
+from compliance.models.work import due, owned_by
 from inventory.api import DOCUMENTS, SourceReference
 from inventory.api.filters import FlagFilter, IdFilter, PresenceFilter
 from inventory.models import ModelVersion
 from inventory.records import Stage
+
+WHOSE = "It is the id of a member's user, “me” or “nobody”."
 
 
 class RemedySerializer(serializers.Serializer[Any]):
@@ -99,6 +105,9 @@ class VersionReference(serializers.ModelSerializer[ModelVersion]):
                 "unknown_since": None,
                 "waiver": None,
                 "waived_until": None,
+                "owner": {"id": 4, "email": "max@example.org", "name": "Max"},
+                "due_on": "2026-12-31",
+                "is_overdue": False,
             },
         )
     ]
@@ -125,6 +134,8 @@ class GapSerializer(serializers.ModelSerializer[Gap]):
         default=list,
         help_text="What a pass would be evidence for.",
     )
+    owner = PersonSerializer(allow_null=True, help_text="Whose work it is.")
+    is_overdue = serializers.BooleanField()
 
     class Meta:
         model = Gap
@@ -148,6 +159,9 @@ class GapSerializer(serializers.ModelSerializer[Gap]):
             "unknown_since",
             "waiver",
             "waived_until",
+            "owner",
+            "due_on",
+            "is_overdue",
         )
         read_only_fields: tuple[str, ...] = fields
 
@@ -209,9 +223,10 @@ class GapDetailSerializer(GapSerializer):
         help_text="What the rule said last; null where it is switched off."
     )
     changes = GapChangeSerializer(many=True)
+    comments = GapCommentSerializer(many=True)
 
     class Meta(GapSerializer.Meta):
-        fields = (*GapSerializer.Meta.fields, "result", "changes")
+        fields = (*GapSerializer.Meta.fields, "result", "changes", "comments")
         read_only_fields = fields
 
     @extend_schema_field(ResultSerializer(allow_null=True))
@@ -249,7 +264,20 @@ class GapFilter(PresenceFilter):
         choices=[(stage.value, stage.value) for stage in Stage],
         distinct=False,
     )
-    owner = CharFilter("version__owner", "iexact")
+    owner = CharFilter(
+        method="filter_owner",
+        validators=[RegexValidator(r"^(me|nobody|[0-9]{1,18})$", WHOSE)],
+        label="Of the gap: the id of a member's user, “me” or “nobody”.",
+    )
+    due = ChoiceFilter(
+        choices=(("week", "within 7 days"), ("none", "no day is set")),
+        method="filter_due",
+        label="When it is to be closed.",
+    )
+    overdue = FlagFilter(
+        "due_on", method="filter_overdue", label="It should have been closed by now."
+    )
+    model_owner = CharFilter("version__owner", "iexact", label="Of the version.")
     cannot_be_checked = FlagFilter("unknown_since", "isnull", exclude=True)
     opened_since = IsoDateTimeFilter("opened_at", "gte")
 
@@ -258,6 +286,22 @@ class GapFilter(PresenceFilter):
     ) -> QuerySet[Gap]:
         gaps = cast(GapQuerySet, queryset)
         return gaps.of(*map(Gap.Status, value)) if value else gaps
+
+    def filter_owner(
+        self, queryset: QuerySet[Gap], name: str, value: str
+    ) -> QuerySet[Gap]:
+        return queryset.filter(owned_by(value))
+
+    def filter_due(
+        self, queryset: QuerySet[Gap], name: str, value: str
+    ) -> QuerySet[Gap]:
+        return queryset.filter(due(value))
+
+    def filter_overdue(
+        self, queryset: QuerySet[Gap], name: str, value: bool
+    ) -> QuerySet[Gap]:
+        found = due("overdue")
+        return queryset.filter(found) if value else queryset.exclude(found)
 
     def filter_presence(
         self, queryset: QuerySet[Any], name: str, value: str
@@ -273,11 +317,11 @@ class GapFilter(PresenceFilter):
         return queryset.filter(Q(source=value) | Q(version__source=value))
 
 
-class GapViewSet(ReadOnlyTenantViewSet[Gap]):
+class GapViewSet(Work, ReadOnlyTenantViewSet[Gap]):
     """The gaps, open, waived and closed, worst first."""
 
     queryset = Gap.objects.select_related(
-        "source", "version__source", "version__registered_model"
+        "source", "version__source", "version__registered_model", "owner"
     ).defer(*(f"version__{name}" for name in DOCUMENTS))
     filterset_class = GapFilter
     search_fields = ("rule_id", "detail", "version__registered_model__name")
@@ -285,6 +329,7 @@ class GapViewSet(ReadOnlyTenantViewSet[Gap]):
         "severity": "severity",
         "opened_at": "opened_at",
         "closed_at": "closed_at",
+        "due_on": "due_on",
         "rule_id": "rule_id",
         "model_name": "version__registered_model__name",
     }
@@ -294,7 +339,10 @@ class GapViewSet(ReadOnlyTenantViewSet[Gap]):
         gaps = super().get_queryset()
         if self.action == "retrieve":
             return gaps.prefetch_related(
-                "version__evaluation", "source__evaluation", "changes"
+                "version__evaluation",
+                "source__evaluation",
+                "changes",
+                "comments__author",
             )
         return gaps
 

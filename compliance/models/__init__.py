@@ -22,17 +22,21 @@ from compliance.models.standings import (
     StandingQuerySet,
 )
 from compliance.models.waivers import Waiver
+from compliance.models.work import LONGEST_COMMENT, WORK, GapComment
 
 __all__ = (
     "FRAMEWORK_LENGTH",
     "GATES",
+    "LONGEST_COMMENT",
     "RULE_ID_LENGTH",
     "SEVERITIES",
     "VERDICTS",
+    "WORK",
     "Evaluation",
     "Framework",
     "FrameworkTally",
     "Gap",
+    "GapComment",
     "GapEvent",
     "GapQuerySet",
     "Policy",

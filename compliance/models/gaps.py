@@ -15,6 +15,7 @@ from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
 from compliance.catalogue import Entry, Gate, Severity, catalogue
 from compliance.covers import Cover
 from compliance.engine import Result, Verdict, rulebook
+from compliance.models.work import Work
 from compliance.remedies import Remedy, remedy_for
 from inventory.models import ModelVersion, Source
 
@@ -137,7 +138,7 @@ class GapQuerySet(models.QuerySet["Gap"]):
         return self.filter(Q(version__absent_since=None) | Q(rule_id=OF_ABSENCE))
 
 
-class Gap(TenantModel):
+class Gap(Work, TenantModel):
     """A rule that a version or a source does not meet.
 
     A gap is never deleted: a rule that passes again closes it, a relapse opens it
@@ -233,6 +234,11 @@ class Gap(TenantModel):
                 fields=["organization", "severity"],
                 condition=Q(status__in=("open", "waived")),
                 name="gap_live_by_severity",
+            ),
+            models.Index(
+                fields=["organization", "owner"],
+                condition=~Q(owner=None),
+                name="gap_by_owner",
             ),
         )
 

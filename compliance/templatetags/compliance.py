@@ -20,6 +20,7 @@ from compliance.models import GapEvent, ResultChange
 register = template.Library()
 
 register.filter("severity", parts.severity)
+register.filter("due", parts.due)
 register.filter("badges", parts.badges)
 register.filter("badges_of", parts.badges_of)
 register.filter("rule_title", title)

@@ -42,7 +42,14 @@ def test_me_tells_who_calls_where_and_what_they_may(max_: User) -> None:
     assert me["user"] == {"id": max_.pk, "email": max_.email, "name": "Max"}
     assert me["organization"]["name"] == "Acme Bank"
     assert me["organization"]["role"] == "ml_engineer"
-    assert me["permissions"] == ["view", "sync", "attest", "ask_waiver", "decide"]
+    assert me["permissions"] == [
+        "view",
+        "sync",
+        "attest",
+        "ask_waiver",
+        "work_on_gaps",
+        "decide",
+    ]
 
 
 def test_my_organizations_are_told_with_my_role_in_each(

@@ -16,7 +16,14 @@ from django.urls import reverse
 
 from accounts import audit, tenancy
 from accounts.members import issue_token
-from accounts.models import ApiToken, AuditEvent, Membership, Organization, User
+from accounts.models import (
+    ApiToken,
+    AuditEvent,
+    Membership,
+    Organization,
+    SavedView,
+    User,
+)
 from compliance.models import Framework, Gap, Policy, Waiver
 from inventory.models import (
     Attestation,
@@ -53,6 +60,7 @@ ROWS: dict[type[Model], Callable[[], Model]] = {
     EvidenceFile: rows.an_evidence_file,
     Gap: lambda: rows.a_gap(rows.a_version(rows.a_model(rows.a_source()))),
     Membership: Membership.objects.get,
+    SavedView: lambda: rows.a_view(User.objects.get(name="Bob")),
     PersonName: lambda: rows.a_name(User.objects.get(name="Bob")),
     Policy: lambda: rows.a_policy(1),
     ModelVersion: lambda: rows.a_version(rows.a_model(rows.a_source())),

@@ -142,7 +142,7 @@ def test_the_gap_of_a_rule_that_is_gone_is_still_told(
         ({"rule_id": "A"}, ["A"]),
         ({"model_name": "credit-scoring"}, ["A", "B"]),
         ({"lifecycle_stage": "Production"}, ["A", "B"]),
-        ({"owner": "MAX@example.org"}, ["A", "B"]),
+        ({"model_owner": "MAX@example.org"}, ["A", "B"]),
         ({"search": "churn"}, ["C"]),
         ({"presence": "absent"}, ["E"]),
         ({"presence": "all", "search": "fraud"}, ["E"]),

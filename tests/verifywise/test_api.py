@@ -181,7 +181,7 @@ def test_a_list_costs_as_many_queries_however_long_it_is(
         ("modelInventory/{version}/", 4),
         ("modelInventory/{version}/results/", 4),
         ("model-inventory-change-history/{version}/", 2),
-        ("gaps/{gap}/", 3),
+        ("gaps/{gap}/", 4),
         ("sync-runs/{run}/", 2),
         ("tracking-servers/{server}/", 1),
         ("attestations/{attestation}/", 2),

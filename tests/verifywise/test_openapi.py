@@ -16,6 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts import tenancy
 from accounts.models import User
+from compliance.models import GapComment
 from inventory.models import ModelVersion, Source
 from mlflow_sync.models import WebhookDelivery
 from mlflow_sync.webhooks.endpoints import enable
@@ -30,6 +31,7 @@ from tests.rows import (
     a_stage_move,
     a_sync,
     a_version,
+    a_view,
     a_waiver,
     an_alias_move,
     an_attestation,
@@ -96,6 +98,8 @@ READ = (
     "modelInventory/{modelInventory}/results/",
     "model-inventory-change-history/{modelInventory}/",
     "gaps/{gaps}/",
+    "gaps/{gaps}/comments/",
+    "saved-views/{saved-views}/",
     "rules/{rules}/",
     "sources/{sources}/",
     "tracking-servers/{tracking-servers}/",
@@ -201,10 +205,12 @@ def test_what_is_told_is_what_the_schema_describes(
     )
     version.ingested["owner"]["attestation"] = attestation.pk
     version.save()
-    gap = a_gap(version)
+    gap = a_gap(version, owner=alices.user, due_on=days(1).date())
+    GapComment.objects.create(gap=gap, author=alices.user, text="Soon.")
     ids = {
         "attestations": attestation.pk,
         "evidence-files": attestation.evidence_file_id,
+        "saved-views": a_view(alices.user).pk,
         "person-names": a_name(alices.user).pk,
         "registered-models": version.registered_model_id,
         "modelInventory": version.pk,
