@@ -20,6 +20,7 @@ from compliance import markup as parts
 from compliance.admin import gap_filters as filters
 from compliance.admin.happenings import happenings
 from compliance.admin.shown import shown_gap
+from compliance.admin.trend import TrendPages
 from compliance.admin.waivers import ask_address
 from compliance.admin.working import WorkPages, work_address
 from compliance.models import Gap, Waiver
@@ -34,7 +35,7 @@ TOO_MANY = (
 
 
 @admin.register(Gap)
-class GapAdmin(OffersViews[Gap], WorkPages):
+class GapAdmin(OffersViews[Gap], TrendPages, WorkPages):
     """Gaps are computed; people work on them, close them in MLflow, or ask for a waiver."""
 
     record_template = "compliance/gap.html"
@@ -52,6 +53,7 @@ class GapAdmin(OffersViews[Gap], WorkPages):
         ("Blocking production", "gate=block&stage=Production"),
         ("Waived, ending within 30 days", "status=ending&kind=all"),
     )
+    neighbours = (("Trend", "admin:compliance_gap_trend"),)
     list_display = (
         "shown_severity",
         "shown_title",

@@ -23,6 +23,7 @@ from rest_framework import serializers
 from accounts.api import PersonSerializer
 from accounts.rest import ReadOnlyTenantViewSet
 from compliance.api.fields import GATES, SEVERITIES, SeverityField
+from compliance.api.trend import Trends
 from compliance.api.work import GapCommentSerializer, Work
 from compliance.catalogue import Severity
 from compliance.engine import rulebook
@@ -317,7 +318,7 @@ class GapFilter(PresenceFilter):
         return queryset.filter(Q(source=value) | Q(version__source=value))
 
 
-class GapViewSet(Work, ReadOnlyTenantViewSet[Gap]):
+class GapViewSet(Work, Trends, ReadOnlyTenantViewSet[Gap]):
     """The gaps, open, waived and closed, worst first."""
 
     queryset = Gap.objects.select_related(

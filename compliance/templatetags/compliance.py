@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from django import template
@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from accounts import markup
 from compliance import markup as parts
-from compliance.catalogue import Gate
+from compliance.catalogue import Gate, Severity
 from compliance.engine import Verdict
 from compliance.frameworks.control_map import Framework
 from compliance.markup import title
@@ -64,6 +64,26 @@ def event(change: ResultChange) -> SafeString:
     """Say what happened to a gap."""
     tone = _EVENTS.get(GapEvent(change.event), "")
     return markup.chip(GapEvent(change.event).label, tone)
+
+
+@register.filter
+def by_severity(counts: Mapping[Severity, int]) -> SafeString:
+    """Return how many there are, and of which severity, the worst first."""
+    told = [f"{n} {level.label.lower()}" for level, n in counts.items() if n]
+    if not told:
+        return markup.NOTHING
+    if len(told) == 1:
+        return format_html("{}", told[0])
+    return format_html(
+        '{}: <span class="vw-subtle">{}</span>',
+        sum(counts.values()),
+        ", ".join(reversed(told)),
+    )
+
+
+@register.filter
+def total(counts: Iterable[int]) -> int:
+    return sum(counts)
 
 
 @register.filter

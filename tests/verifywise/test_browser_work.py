@@ -58,3 +58,7 @@ def test_gaps_are_assigned_together_commented_on_and_found_in_a_view(
     expect(page.get_by_role("link", name="Max’s work")).to_have_attribute(
         "aria-current", "true"
     )
+
+    page.get_by_role("link", name="Trend").click()
+    expect(page.get_by_role("heading", name="Trend of gaps")).to_be_visible()
+    expect(page.locator("svg polygon")).to_have_count(1)

@@ -99,6 +99,7 @@ READ = (
     "model-inventory-change-history/{modelInventory}/",
     "gaps/{gaps}/",
     "gaps/{gaps}/comments/",
+    "gaps/trend/",
     "saved-views/{saved-views}/",
     "rules/{rules}/",
     "sources/{sources}/",
