@@ -18,6 +18,7 @@ from compliance.evaluation import (
     chunks,
     evaluate_organization,
     evaluate_sources,
+    make_due,
 )
 from compliance.facts import SourceFacts
 from compliance.frameworks import standings
@@ -234,6 +235,21 @@ def test_what_an_interrupted_evaluation_judged_is_kept_by_the_next(
     make_version(2)
     assert evaluate_organization(acme, only_due=True).evaluated == 1
     assert report(ISO, NOW).versions == 2
+    assert tallies() == counted_anew()
+
+
+def test_what_moves_no_result_is_kept_too(
+    acme: Organization, version: ModelVersion
+) -> None:
+    evaluate_organization(acme)
+    make_due([version.pk])  # as when another name means a member
+    evaluate_organization(acme, only_due=True)
+    version.description, version.changed_at = "Scores applicants.", now()
+    version.save()
+
+    assert evaluate_organization(acme, only_due=True).changed == 0
+
+    assert "description" in Standing.objects.current().get(version=version).known
     assert tallies() == counted_anew()
 
 

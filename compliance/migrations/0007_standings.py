@@ -10,8 +10,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_four_eyes'),
-        ('compliance', '0005_waivers'),
-        ('inventory', '0008_source_history'),
+        ('compliance', '0006_gaps_as_work'),
+        ('inventory', '0009_source_history'),
     ]
 
     operations = [

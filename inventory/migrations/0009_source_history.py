@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_four_eyes'),
-        ('inventory', '0007_attestations'),
+        ('inventory', '0008_names_of_members'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
