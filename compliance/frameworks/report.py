@@ -20,7 +20,7 @@ from compliance.frameworks.counting import (
     State,
     count,
 )
-from compliance.frameworks.standings import stood_at
+from compliance.frameworks.tallies import stood_at
 from compliance.models import FrameworkTally, Standing
 from compliance.policies import in_force
 from inventory.records import FIELDS, Field

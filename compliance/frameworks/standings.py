@@ -1,4 +1,4 @@
-"""Keeping how versions and sources stand, and the tallies of the frameworks.
+"""Keeping how versions and sources stand before the frameworks.
 
 `keep` reads what is stored, so it can be asked at any time and as often as one likes:
 where nothing became other, it writes nothing. A standing names the evaluation that it
@@ -7,8 +7,8 @@ was kept of, so that `catch_up` finds what moved on since, whatever was interrup
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -30,10 +30,10 @@ from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from compliance.engine import Verdict, rulebook
-from compliance.frameworks.control_map import Framework, control_map
-from compliance.frameworks.counting import Counts, Masks, Segment, State, Stood, count
+from compliance.frameworks import tallies
+from compliance.frameworks.counting import State
 from compliance.gaps import GAP_KINDS, lock_gaps
-from compliance.models import Evaluation, FrameworkTally, Gap, Standing, Waiver
+from compliance.models import Evaluation, Gap, Standing, Waiver
 from inventory.coverage import known
 from inventory.models import ModelVersion
 from inventory.records import FIELDS, GOVERNANCE_FIELDS, Stage
@@ -115,7 +115,7 @@ def _keep(ids: Sequence[int], subject: Subject) -> int:
         return 0
     Standing.objects.filter(pk__in=[row.pk for row in over]).update(until=at)
     Standing.objects.bulk_create(new, batch_size=BATCH)
-    _move(over, new)
+    tallies.move(over, new)
     return max(len(over), len(new))
 
 
@@ -147,37 +147,10 @@ def catch_up() -> bool:
         [pk for pk in sources.values_list("source_id", flat=True) if pk],
         subject="source",
     )
-    tallies = FrameworkTally.objects.values_list("framework", "digest", "counts")
-    told = {name: digest for name, digest, _ in tallies}
-    versions: Counter[str] = Counter()
-    for name, _, counts in tallies:
-        versions[name] += counts.get("versions", 0)
-    number = Standing.objects.current().exclude(version=None).count()
-    wrong = [
-        each
-        for each in control_map().frameworks.values()
-        if told.get(each.id) != each.digest or versions[each.id] != number
-    ]
-    if wrong and (number or told):
+    if wrong := tallies.doubtful():
         lock_gaps()
-        _recount(wrong)
+        tallies.recount(wrong)
     return False
-
-
-def _stood(row: Standing) -> Stood:
-    return Stood(
-        is_version=row.version_id is not None,
-        is_production=row.is_production,
-        regulatory_scope=row.regulatory_scope,
-        known=row.known,
-        states=row.states,
-    )
-
-
-def stood_at(moment: datetime | None) -> Masks:
-    """Return how everything stood at a moment, to be counted. Costs one query."""
-    rows = Standing.objects.at(moment).order_by().defer("gaps")
-    return Masks.of(map(_stood, rows.iterator(chunk_size=2000)))
 
 
 def _facts_of(ids: Collection[int]) -> dict[int, _Facts]:
@@ -324,68 +297,3 @@ def _standing(
 
 def _told(row: Standing) -> tuple[Any, ...]:
     return row.is_production, row.regulatory_scope, row.known, row.states, row.gaps
-
-
-def _move(over: Sequence[Standing], new: Sequence[Standing]) -> None:
-    """Take what is over off the tallies, and add what is new. Costs two queries."""
-    tallies: defaultdict[str, dict[Segment, FrameworkTally]] = defaultdict(dict)
-    for row in FrameworkTally.objects.all():
-        segment = Segment(row.is_production, row.is_declared)
-        tallies[row.framework][segment] = row
-    less, more = Masks.of(map(_stood, over)), Masks.of(map(_stood, new))
-    stale: list[Framework] = []
-    changed: list[FrameworkTally] = []
-    for framework in control_map().frameworks.values():
-        rows = tallies[framework.id]
-        if not rows or any(row.digest != framework.digest for row in rows.values()):
-            stale.append(framework)
-            continue
-        moved: defaultdict[Segment, Counts] = defaultdict(Counter)
-        for segment, counts in count(framework, more).items():
-            moved[segment].update(counts)
-        for segment, counts in count(framework, less).items():
-            moved[segment].subtract(counts)
-        for segment, counts in moved.items():
-            if not any(counts.values()):
-                continue
-            row = rows.get(segment) or _tally(framework, segment)
-            total = Counter(row.counts)
-            total.update(counts)
-            row.counts = {key: number for key, number in total.items() if number}
-            changed.append(row)
-    _write(changed)
-    if stale:
-        _recount(stale)
-
-
-def _recount(frameworks: Sequence[Framework]) -> None:
-    """Count frameworks anew over all that stands now. Costs three queries."""
-    ids = [framework.id for framework in frameworks]
-    FrameworkTally.objects.filter(framework__in=ids).delete()
-    masks, nothing = stood_at(None), {Segment(False, False): Counts()}
-    _write(
-        _tally(framework, segment, counts)
-        for framework in frameworks
-        for segment, counts in (count(framework, masks) or nothing).items()
-    )
-
-
-def _tally(
-    framework: Framework, segment: Segment, counts: Mapping[str, int] | None = None
-) -> FrameworkTally:
-    return FrameworkTally(
-        framework=framework.id,
-        is_production=segment.is_production,
-        is_declared=segment.is_declared,
-        digest=framework.digest,
-        counts=dict(counts or {}),
-    )
-
-
-def _write(rows: Iterable[FrameworkTally]) -> None:
-    FrameworkTally.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["organization", "framework", "is_production", "is_declared"],
-        update_fields=["digest", "counts"],
-    )

@@ -22,6 +22,7 @@ from compliance.evaluation import (
 )
 from compliance.facts import SourceFacts
 from compliance.frameworks import standings
+from compliance.frameworks import tallies as tallying
 from compliance.frameworks.control_map import Framework, control_map
 from compliance.frameworks.counting import State
 from compliance.frameworks.lines import source_gaps, version_lines
@@ -57,7 +58,7 @@ def told(framework: Framework = ISO, scope: Scope = NOW) -> dict[str, Any]:
 
 
 def counted_anew() -> dict[tuple[str, bool, bool], dict[str, int]]:
-    standings._recount(list(control_map().frameworks.values()))
+    tallying.recount(list(control_map().frameworks.values()))
     return tallies()
 
 
