@@ -61,6 +61,15 @@ class Page(TenantAdmin[M]):
         words = str(self.opts.verbose_name_plural)
         return words[:1].upper() + words[1:], reverse(self._name("changelist"))
 
+    def list_context(self, request: HttpRequest, title: str) -> dict[str, Any]:
+        """Return what every page below the list needs that is about no row."""
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "crumbs": [self.list_crumb(), (title, "")],
+        }
+
     def page_context(self, request: HttpRequest, row: M, **more: Any) -> dict[str, Any]:
         return {
             **self.admin_site.each_context(request),

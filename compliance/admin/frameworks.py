@@ -24,11 +24,9 @@ from compliance.frameworks.counting import NO_EVIDENCE, State
 from compliance.frameworks.exports.formats import FORMATS
 from compliance.frameworks.lines import (
     GapLine,
-    Subject,
     VersionLine,
     control_standings,
-    lines_of,
-    subjects,
+    lines_called,
 )
 from compliance.frameworks.moments import moment_of
 from compliance.frameworks.report import (
@@ -119,7 +117,6 @@ class FrameworkAdmin(Page[Framework]):
             request,
             "compliance/frameworks.html",
             scope,
-            title="Frameworks",
             crumbs=[("Frameworks", "")],
             summaries=[(each, _segments(each)) for each in found],
             versions=found[0].versions if found else 0,
@@ -225,8 +222,7 @@ class FrameworkAdmin(Page[Framework]):
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
+            **self.list_context(request, "Frameworks"),
             "scope": scope,
             "narrowed": urlencode(_narrowed(scope)),
             "today": now().date(),
@@ -292,12 +288,10 @@ def _shown(
     found: Report, line: ControlLine, version_ids: Iterable[int | None]
 ) -> list[ShownVersion]:
     """Return the rows of a page, as they were called and what they told then."""
-    told = subjects([pk for pk in version_ids if pk], found.moment)
-    chunk: dict[int, Subject] = {pk: told[pk] for pk in version_ids if pk in told}
     names = [each.field.name for each in line.fields]
     rules = set(line.control.rules)
-    lines = lines_of(
-        found.framework, found.scope, chunk, moment=found.moment, fields=names
+    lines = lines_called(
+        found.framework, found.scope, version_ids, moment=found.moment, fields=names
     )
     return [
         ShownVersion(

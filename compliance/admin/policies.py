@@ -168,11 +168,8 @@ class PolicyAdmin(RecordPage[Policy]):
             digest=DEFAULTS.digest,
         )
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
+            **self.list_context(request, str(row)),
             "original": row,
-            "title": str(row),
-            "crumbs": [self.list_crumb(), (str(row), "")],
             **self.record_context(request, row),
         }
         return TemplateResponse(request, self.record_template, context)

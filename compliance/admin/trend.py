@@ -37,10 +37,7 @@ class TrendPages(Page[Gap]):
         first, *between, last = found.days
         marked = {policy.day for policy in found.policies}
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Trend",
-            "crumbs": [self.list_crumb(), ("Trend", "")],
+            **self.list_context(request, "Trend"),
             "lengths": LENGTHS,
             "length": length,
             "kinds": [(value, words) for value, words in Gap.Kind.choices],

@@ -206,10 +206,7 @@ class WaiverAdmin(RecordPage[Waiver]):
             waiting = reverse("admin:compliance_waiver_changelist")
             return redirect(f"{waiting}?{urlencode({'queue': 'requested'})}")
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": form.heading,
-            "crumbs": [self.list_crumb(), (form.heading, "")],
+            **self.list_context(request, form.heading),
             "form": form,
             **about,
         }

@@ -147,11 +147,9 @@ class WorkPages(RecordPage[Gap]):
         shows_owners = isinstance(form, AssignForm)
         owners = work.model_owners(gaps) if shows_owners else {}
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
+            **self.list_context(request, form.heading),
             "title": heading,
             "heading": heading,
-            "crumbs": [self.list_crumb(), (form.heading, "")],
             "form": form,
             "rows": [(gap, owners.get(gap.pk)) for gap in gaps],
             "shows_owners": shows_owners,

@@ -28,9 +28,8 @@ from compliance.frameworks.lines import (
     GapLine,
     VersionLine,
     control_standings,
-    lines_of,
+    lines_called,
     standings_in,
-    subjects,
 )
 from compliance.frameworks.moments import moment_of
 from compliance.frameworks.report import (
@@ -318,11 +317,10 @@ class FrameworkViewSet(GenericViewSet[Any]):
                 name for strength in Strength for name in control.fields[strength]
             )
         page = self.paginate_queryset(rows.values_list("version_id", flat=True)) or []
-        moment = scope.at or now()
-        called = subjects([each for each in page if each], moment)
-        chunk = {each: called[each] for each in page if each in called}
-        lines = lines_of(framework, scope, chunk, moment=moment, fields=fields)
-        serializer: Any = VersionLineSerializer(list(lines), many=True)  # type: ignore[arg-type]  # many
+        lines = lines_called(
+            framework, scope, page, moment=scope.at or now(), fields=fields
+        )
+        serializer: Any = VersionLineSerializer(lines, many=True)  # type: ignore[arg-type]  # many
         return self.get_paginated_response(serializer.data)
 
     @extend_schema(

@@ -220,10 +220,7 @@ class AttestingPages(RecordPage[Attestation]):
             return redirect(reverse("admin:inventory_modelversion_changelist"))
         versions = subjects.present() if field else []
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Attest",
-            "crumbs": [self.list_crumb(), ("Attest", "")],
+            **self.list_context(request, "Attest"),
             "subjects": subjects,
             "version_ids": _joined(subjects.versions),
             "model_ids": _joined(subjects.models),

@@ -58,7 +58,6 @@ class CoveragePages(Page[ModelVersion]):
             request,
             "inventory/coverage.html",
             scope,
-            title="Coverage",
             crumbs=[("Coverage", "")],
             groups=[
                 (group.label, items)
@@ -109,8 +108,7 @@ class CoveragePages(Page[ModelVersion]):
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
+            **self.list_context(request, "Coverage"),
             "stages": [stage.value for stage in Stage],
             "stage": scope.lifecycle_stage,
             "sources": list(Source.objects.values_list("pk", "name")),

@@ -124,10 +124,7 @@ class PersonNameAdmin(RecordedByAct, Page[PersonName]):
     ) -> dict[str, Any]:
         seen = unresolved_names()
         return {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Map names",
-            "crumbs": [self.list_crumb(), ("Map names", "")],
+            **self.list_context(request, "Map names"),
             "members": members,
             "names": [
                 (name, person.pk if (person := chosen.get(name.name)) else None)

@@ -111,10 +111,7 @@ class VocabularyEntryAdmin(RecordedByAct, Page[VocabularyEntry]):
         """Costs two queries: the organization's words, and the keys that were seen."""
         keys = seen_keys(own_vocabulary())
         return {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Map a key or a value",
-            "crumbs": [self.list_crumb(), ("Map a key or a value", "")],
+            **self.list_context(request, "Map a key or a value"),
             "entry": entry,
             "effect": effect,
             "faults": faults,
