@@ -12,6 +12,8 @@ from django.utils.timezone import now
 
 from accounts import audit, tenancy
 from accounts.models import Organization, User
+from compliance.frameworks import standings
+from compliance.models import FrameworkTally
 from inventory.models import (
     Attestation,
     EvidenceFile,
@@ -55,6 +57,9 @@ def _remove(organization: Organization) -> int:
     # Evidence outlives what it is about; what was pretended from the start need not.
     for model in (TrackingServer, RegisteredModel, ModelVersion):
         model.history.filter(source_id__in=ids).delete()
+    Source.history.filter(id__in=ids).delete()
+    FrameworkTally.objects.all().delete()
+    standings.catch_up()  # counts anew what is left
     audit.record("demo.removed", organization, changes={"models": removed})
     if not Source.objects.exists():
         organization.closed_at = now()
