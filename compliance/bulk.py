@@ -2,8 +2,9 @@
 
 Does as `bulk_create`, for rows whose attributes are already what the database takes:
 `bulk_create` prepares each value of each row by itself, which costs more than the
-insertion. JSON goes as one text with a row a line, for PostgreSQL to take apart: as an
-array it would be quoted twice, and unquoted twice on the other side.
+insertion. A column of JSON, of texts or of whole numbers goes as one text with a row a
+line, for PostgreSQL to take apart: as an array each of its elements would be quoted,
+JSON twice, and unquoted on the other side.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import connection, models
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
 
 from compliance.canonical import Texts
 
@@ -46,13 +49,27 @@ def insert(
         keys = {quote(str(each.column)) for each in columns if each.name in unless}
         changes = (f"{name} = EXCLUDED.{name}" for name in names if name not in keys)
         sql += f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(changes)}"
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         if not with_keys:
             cursor.execute(sql, params)
             return
         cursor.execute(f"{sql} RETURNING id", params)
         for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = key
+
+
+def _cursor() -> CursorWrapper:
+    """Return a cursor whose parameters PostgreSQL binds.
+
+    Django's default writes them into the statement: megabytes of JSON, which would be
+    quoted here, and read as SQL there, for longer than it takes to parse them.
+    """
+    connection.ensure_connection()
+    cursor_class: Any = ServerBindingCursor  # whose stub takes no connection
+    bound = cursor_class(connection.connection)
+    if connection.queries_logged:
+        return connection.make_debug_cursor(bound)
+    return connection.make_cursor(bound)
 
 
 def _told(
@@ -78,11 +95,29 @@ def _told(
         elif sources and told.count(told[0]) == len(told):
             values.append(f"%s::{kind}")
             constants.append(_plain(told[0]))
+        elif lines := _lines(told):
+            values.append(f"c{len(sources)}::{kind}")
+            sources.append("string_to_table(%s, E'\\n')")
+            varied.append(lines)
         else:
             values.append(f"c{len(sources)}")
             sources.append(f"unnest(%s::{kind}[])")
             varied.append([_plain(value) for value in told])
     return values, sources, [*constants, *varied]
+
+
+def _lines(told: Sequence[Any]) -> str:
+    """Return numbers or texts as one text, a line each; empty where that cannot be.
+
+    None is no line, and a text may have several of its own.
+    """
+    kinds = set(map(type, told))
+    if kinds == {int}:
+        return "\n".join(map(str, told))
+    if not all(issubclass(kind, str) for kind in kinds):
+        return ""
+    lines = "\n".join(told)
+    return lines if lines.count("\n") == len(told) - 1 else ""
 
 
 def _json(value: Any) -> str:
