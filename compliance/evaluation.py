@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -30,7 +31,7 @@ from compliance.models import Evaluation, GapEvent, Policy
 from compliance.policies import InForce, in_force
 from inventory.models import ModelVersion
 
-CHUNK = 500
+CHUNK = 1500  # versions in one transaction, and in memory
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ def evaluate_organization(
     """Judge the versions: all, those that are due, or those named.
 
     Time, members and other versions can change an outcome as well: judge all once a
-    day. Each chunk of 500 is one transaction; without a change it costs what its facts
+    day. Each chunk of 1,500 is one transaction; without a change it costs what its facts
     cost, and writes nothing. Who may approve is asked once, and the policy.
     """
     total = Report()
@@ -155,13 +156,14 @@ def chunks(
                 limit=CHUNK,
                 also=COLUMNS,
             )
-            if not due:
+            first = next(due, None)
+            if first is None:
                 return
-            number = due[0][0]["in_force"]
+            number = first[0]["in_force"]
             if measure is None or measure.policy != number:
                 measure = Measure.of_versions(in_force())
-            report = _evaluate_chunk(due, measure, at=at)
-            del due
+            report = _evaluate_chunk(chain([first], due), measure, at=at)
+            del first
         yield report
 
 
@@ -272,15 +274,18 @@ def make_due(version_ids: Collection[int]) -> None:
 
 
 def _evaluate_chunk(
-    due: Sequence[tuple[Mapping[str, Any], ModelFacts]],
+    due: Iterable[tuple[Mapping[str, Any], ModelFacts]],
     measure: Measure,
     *,
     at: datetime,
 ) -> Report:
+    report = Report()
     changed: list[Judgement] = []
     rejudged: defaultdict[datetime, list[int]] = defaultdict(list)
     outdated: list[int] = []
     for row, facts in due:
+        report.evaluated += 1
+        report.last_id = row["pk"]
         judgement = Judgement.of(
             row["pk"],
             evaluate(facts, measure.rules, measure.thresholds),
@@ -295,7 +300,7 @@ def _evaluate_chunk(
             rejudged[row["changed_at"]].append(row["pk"])
         if row["evaluation__policy"] != measure.policy:
             outdated.append(row["pk"])
-    report = Report(evaluated=len(due), changed=len(changed), last_id=due[-1][0]["pk"])
+    report.changed = len(changed)
     if changed:
         _count(report, reconcile(changed, subject="version", at=at))
     for changed_at, version_ids in rejudged.items():

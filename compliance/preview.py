@@ -117,8 +117,8 @@ def _gaps(count: int) -> str:
 def preview(content: Content, *, at: datetime | None = None) -> Preview:
     """Compare a content with the policy in force, on all present versions and sources.
 
-    Works inside `acting_for`. Costs four queries per 500 versions, one for the
-    waivers, and memory for 500, whatever their number.
+    Works inside `acting_for`. Costs four queries per 1,500 versions, one for the
+    waivers, and memory for 1,500, whatever their number.
     """
     at = at or now()
     current = in_force()
@@ -154,7 +154,7 @@ def _only(rule_ids: frozenset[str], measure: Measure) -> Measure:
 
 
 def _chunks() -> Iterator[dict[int, int]]:
-    """Walk the ids of the versions that are judged, and of their models, 500 at a time."""
+    """Walk the ids of the versions that are judged, and of their models, by chunks."""
     last = 0
     while True:
         models = dict(
