@@ -48,6 +48,16 @@ def _duration(value: timedelta) -> str:
     return f'"{value}"'
 
 
+def _array(value: list[Any] | tuple[Any, ...]) -> str:
+    return "[" + ",".join(map(text, value)) + "]"
+
+
+def _object(value: dict[Any, Any]) -> str:
+    if set(map(type, value)) != {str}:
+        return _encode(value)
+    return "{" + ",".join([member(name, value[name]) for name in sorted(value)]) + "}"
+
+
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
     str: encode_basestring_ascii,
     bool: _boolean,
@@ -56,16 +66,27 @@ _WRITERS: Mapping[type, Callable[[Any], str]] = {
     date: _time,
     datetime: _time,
     timedelta: _duration,
+    list: _array,
+    tuple: _array,
+    dict: _object,
 }
 
 
 class Texts(Mapping[str, Any]):
     """Values by name that are kept as texts, each read where somebody looks at it."""
 
-    __slots__ = ("_texts",)
+    __slots__ = ("_texts", "_whole")
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
+        self._whole: str | None = None
+
+    def but(self, texts: Mapping[str, str]) -> Texts:
+        """Return these values, but for those that are told here."""
+        return Texts({**self._texts, **texts}) if texts else self
+
+    def text(self, name: str) -> str:
+        return self._texts[name]
 
     def __getitem__(self, name: str) -> Any:
         return json.loads(self._texts[name])
@@ -77,10 +98,9 @@ class Texts(Mapping[str, Any]):
         return len(self._texts)
 
     def __str__(self) -> str:
-        """Return all of them as one object."""
-        texts = self._texts
-        return (
-            "{"
-            + ",".join([f"{key(each)}:{texts[each]}" for each in sorted(texts)])
-            + "}"
-        )
+        """Return all of them as one object, written once."""
+        if self._whole is None:
+            texts = self._texts
+            members = [key(each) + ":" + texts[each] for each in sorted(texts)]
+            self._whole = "{" + ",".join(members) + "}"
+        return self._whole

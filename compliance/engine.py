@@ -196,34 +196,49 @@ class Result:
         rules, and written for the first of them only.
         """
         outcome = self.outcome  # members come in the order of their names
+        # Joined by +, which takes a member of an enumeration for the text that it is.
         told = (
-            f'"verdict":"{outcome.verdict.value}","version":{self.rule.entry.version}'
+            '"verdict":"' + outcome.verdict + f'","version":{self.rule.entry.version}'
         )
         if self.thresholds:
             told = f'"thresholds":{canonical.text(self.thresholds)},{told}'
-        if inputs := ",".join(self._inputs({} if written is None else written)):
+        written = {} if written is None else written
+        if self.outcome.inputs:
+            members = self._mixed(written)
+        else:
+            members = _members(self.inputs, written)
+        if inputs := ",".join(filter(None, members)):
             told = f'"inputs":{{{inputs}}},{told}'
         if outcome.detail:
             told = f'"detail":{canonical.text(outcome.detail)},{told}'
         return f"{{{told}}}"
 
-    def _inputs(self, written: dict[str, str]) -> list[str]:
-        """Return each known input as a member of an object."""
-        if self.outcome.inputs:  # which may have the name of a fact, and be another
-            told = [_member(name, self.inputs[name]) for name in sorted(self.inputs)]
-            return [each for each in told if each]
-        found = []
-        for name, value in self.inputs.items():
-            each = written.get(name)
-            if each is None:
-                each = written[name] = _member(name, value)
-            if each:
-                found.append(each)
-        return found
+    def _mixed(self, written: dict[str, str]) -> list[str]:
+        """Return facts and what the rule saw besides, as members of an object.
+
+        What it saw may have the name of a fact, and be another.
+        """
+        own = self.outcome.inputs
+        facts = {name: told for name, told in self.inputs.items() if name not in own}
+        members = dict(zip(facts, _members(facts, written), strict=True))
+        members |= {name: _member(name, value) for name, value in own.items()}
+        return [members[name] for name in sorted(members)]
+
+
+def _members(facts: Mapping[str, Any], written: dict[str, str]) -> list[str]:
+    """Return each fact as a member of an object, empty if unknown; most are written."""
+    try:
+        return [written[name] for name in facts]
+    except KeyError:
+        for name, value in facts.items():
+            if name not in written:
+                written[name] = _member(name, value)
+        return [written[name] for name in facts]
 
 
 def _member(name: str, value: Any) -> str:
-    return canonical.member(name, value) if is_known(value) else ""
+    # What is true in a condition is known, without a call to tell.
+    return canonical.member(name, value) if value or is_known(value) else ""
 
 
 def evaluate(

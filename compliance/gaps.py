@@ -16,13 +16,14 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from django.db import connection, models
+from django.db.models.base import ModelState
 
 from accounts.tenancy import current_organization_id
 from compliance import bulk, canonical
 from compliance.canonical import Texts
-from compliance.catalogue import Kind
+from compliance.catalogue import Entry, Kind
 from compliance.covers import Cover, Covers
-from compliance.engine import Result, Verdict
+from compliance.engine import Outcome, Result, Rule, Verdict
 from compliance.models import WORK, Evaluation, Gap, GapEvent, ResultChange, Waiver
 
 LOCK_SPACE = 8  # first key of the advisory locks that keep two evaluations apart
@@ -32,6 +33,9 @@ GAP_KINDS = {
     Kind.TRACKING_SERVER: Gap.Kind.RULE,
     Kind.MISSING_FIELD: Gap.Kind.MISSING_FIELD,
 }
+
+# Asked of every result: as attributes of their class each would cost a call.
+PASS, FAIL, NOT_APPLICABLE = Verdict.PASS, Verdict.FAIL, Verdict.NOT_APPLICABLE
 
 Subject = Literal["version", "source"]
 
@@ -47,8 +51,9 @@ class Judgement:
     """
 
     subject_id: int
-    results: Mapping[str, Result]
-    stored: Mapping[str, str]  # canonical JSON of each result
+    # Without what the rules saw, which is stored: a chunk of it would fill the memory.
+    outcomes: Mapping[str, tuple[Rule, Outcome]]
+    stored: Texts  # each result
     fingerprint: str
     judged: datetime | None = None
     policy: int = 0
@@ -65,12 +70,14 @@ class Judgement:
         registered_model_id: int | None = None,
     ) -> Judgement:
         written: dict[str, str] = {}
-        stored = {result.rule.id: result.to_json(written) for result in results}
+        stored = Texts({result.rule.id: result.to_json(written) for result in results})
         grades = ",".join(map(_grade, filter(_is_graded, results)))
-        told = f"[{Texts(stored)},[{grades}]]"
+        told = f"[{stored},[{grades}]]"
         return cls(
             subject_id=subject_id,
-            results={result.rule.id: result for result in results},
+            outcomes={
+                result.rule.id: (result.rule, result.outcome) for result in results
+            },
             stored=stored,
             fingerprint=hashlib.sha256(told.encode()).hexdigest(),
             judged=judged,
@@ -81,9 +88,9 @@ class Judgement:
 
 def _is_graded(result: Result) -> bool:
     verdict = result.outcome.verdict
-    return (
-        verdict is Verdict.FAIL or verdict.is_undecided
-    ) and result.rule.entry.kind in GAP_KINDS
+    if verdict is PASS or verdict is NOT_APPLICABLE:
+        return False
+    return result.rule.entry.kind in GAP_KINDS
 
 
 def _grade(result: Result) -> str:
@@ -125,16 +132,17 @@ class Reconciliation:
         """Work out what changes for one subject; `gaps` are all it ever had, by rule."""
         before = evaluation.results
         is_first = evaluation.pk is None and not before
-        after = dict(judgement.stored)
-        for rule_id, result in judgement.results.items():
-            verdict = result.outcome.verdict
-            if is_first and verdict is not Verdict.FAIL and rule_id not in gaps:
+        since_then: dict[str, str] = {}
+        for rule_id, (rule, outcome) in judgement.outcomes.items():
+            verdict = outcome.verdict
+            if is_first and verdict is not FAIL and rule_id not in gaps:
                 continue  # nothing follows from it
             former = before.get(rule_id)
             is_steady = former is not None and former["verdict"] == verdict
-            if since := self._since(evaluation, former, result):
-                after[rule_id] = f'{after[rule_id][:-1]},"since":"{since}"}}'
-            event, words = self._follow(judgement, result, gaps)
+            if since := self._since(evaluation, former, verdict):
+                told = judgement.stored.text(rule_id)
+                since_then[rule_id] = f'{told[:-1]},"since":"{since}"}}'
+            event, words = self._follow(judgement, rule, outcome, gaps)
             if former and not (is_steady and event is GapEvent.NONE):
                 self._keep(
                     judgement.subject_id,
@@ -146,9 +154,9 @@ class Reconciliation:
                     detail=words,
                     policy=judgement.policy,
                 )
-        for rule_id in before.keys() - after.keys():
+        for rule_id in before.keys() - judgement.outcomes.keys():
             self._switch_off(judgement, gaps.get(rule_id), rule_id, before[rule_id])
-        evaluation.results = Texts(after)
+        evaluation.results = judgement.stored.but(since_then)
         evaluation.fingerprint = judgement.fingerprint
         evaluation.judged = judgement.judged
         evaluation.policy = judgement.policy
@@ -157,25 +165,29 @@ class Reconciliation:
         self.evaluations.append(evaluation)
 
     def _since(
-        self, evaluation: Evaluation, former: dict[str, Any] | None, result: Result
+        self, evaluation: Evaluation, former: dict[str, Any] | None, verdict: Verdict
     ) -> str | None:
         """Return since when the verdict is so, None: since the first evaluation."""
-        if former and former["verdict"] == result.verdict:
+        if former and former["verdict"] == verdict:
             since: str | None = former.get("since")
             return since
         return None if evaluation.pk is None else self.at.isoformat()
 
     def _follow(
-        self, judgement: Judgement, result: Result, gaps: dict[str, Gap]
+        self,
+        judgement: Judgement,
+        rule: Rule,
+        outcome: Outcome,
+        gaps: dict[str, Gap],
     ) -> tuple[GapEvent, str]:
         """Bring the rule's gap in line with its result, if the rule makes gaps.
 
         Return what happened, and why.
         """
-        entry = result.rule.entry
+        entry = rule.entry
         gap = gaps.get(entry.id)
-        words = result.outcome.detail
-        if gap is None and result.verdict is not Verdict.FAIL:
+        words = outcome.detail
+        if gap is None and outcome.verdict is not FAIL:
             return GapEvent.NONE, words
         if entry.kind not in GAP_KINDS:
             return GapEvent.NONE, words
@@ -186,14 +198,14 @@ class Reconciliation:
         )
         if gap is not None:
             over = gap.waived_until
-            event = gap.follow(result, at=self.at, cover=cover)
+            event = gap.follow(entry, outcome, at=self.at, cover=cover)
             if event is not GapEvent.NONE:
                 self.changed_gaps.append(gap)
             if event is GapEvent.UNWAIVED and over is not None:
                 words = over_by_itself(over)
         else:
             event = GapEvent.OPENED
-            gap = gaps[entry.id] = self._open(judgement.subject_id, result)
+            gap = gaps[entry.id] = self._open(judgement.subject_id, entry, words)
             if cover is not None:
                 event = gap.stand_under(cover)
         if event is GapEvent.WAIVED and cover is not None:
@@ -202,8 +214,7 @@ class Reconciliation:
             self.events.append((judgement.subject_id, entry.id, event.value, words))
         return event, words
 
-    def _open(self, subject_id: int, result: Result) -> Gap:
-        entry = result.rule.entry
+    def _open(self, subject_id: int, entry: Entry, detail: str) -> Gap:
         told: dict[str, Any] = self.blank | {
             f"{self.subject}_id": subject_id,
             "rule_id": entry.id,
@@ -211,11 +222,13 @@ class Reconciliation:
             "kind": GAP_KINDS[entry.kind],
             "severity": entry.severity.value,
             "gate": entry.gate.value,
-            "detail": result.outcome.detail,
+            "detail": detail,
             "opened_at": self.at,
         }
-        values: Any = told.values()
-        gap = Gap(*values)  # several times faster than by names
+        # As unpickling makes an object: Django's constructor puts each attribute in
+        # its place by a descriptor, which takes as long as to judge the rule.
+        gap = Gap.__new__(Gap)
+        gap.__dict__.update(told, _state=ModelState())
         self.new_gaps.append(gap)
         return gap
 
@@ -266,7 +279,7 @@ def reconcile(
 
     Waits for another evaluation of the organization to end, and leaves alone what it
     judged on later facts, or under a later policy. Costs four queries to read, however
-    many judgements.
+    many judgements; three where all are first ones.
     """
     lock_gaps()
     ids = [judgement.subject_id for judgement in judgements]
@@ -275,7 +288,8 @@ def reconcile(
         getattr(row, f"{subject}_id"): row
         for row in Evaluation.objects.filter(**within)
     }
-    gaps = gaps_of(ids, subject=subject)
+    # What was never judged has no gaps: both are written in one transaction.
+    gaps = gaps_of([each for each in ids if each in evaluations], subject=subject)
 
     done = Reconciliation(subject, at, covers_in_force(at.date()))
     for judgement in judgements:
@@ -283,7 +297,7 @@ def reconcile(
             **{f"{subject}_id": judgement.subject_id}, created_at=at
         )
         if not _is_later(evaluation, judgement):
-            done.apply(judgement, evaluation, gaps[judgement.subject_id])
+            done.apply(judgement, evaluation, gaps.get(judgement.subject_id, {}))
     done.write()
     return done
 
@@ -293,9 +307,11 @@ def gaps_of(
 ) -> dict[int, dict[str, Gap]]:
     """Return all gaps that these versions or sources ever had, by rule. One query.
 
-    With `rule_ids` those of these rules only.
+    With `rule_ids` those of these rules only. Asked of nothing it costs nothing.
     """
     gaps: dict[int, dict[str, Gap]] = {subject_id: {} for subject_id in ids}
+    if not gaps:
+        return gaps
     rows = Gap.objects.filter(**{f"{subject}__in": ids})
     if rule_ids is not None:
         rows = rows.filter(rule_id__in=rule_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compliance.models.events import GapEvent
 from compliance.models.gaps import (
     GATES,
     RULE_ID_LENGTH,
@@ -9,7 +10,6 @@ from compliance.models.gaps import (
     VERDICTS,
     Evaluation,
     Gap,
-    GapEvent,
     GapQuerySet,
     ResultChange,
 )

@@ -14,7 +14,8 @@ from django.utils.timezone import now
 from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
 from compliance.catalogue import Entry, Gate, Severity, catalogue
 from compliance.covers import Cover
-from compliance.engine import Result, Verdict, rulebook
+from compliance.engine import Outcome, Verdict, rulebook
+from compliance.models.events import GapEvent
 from compliance.models.work import Work
 from compliance.remedies import Remedy, remedy_for
 from inventory.models import ModelVersion, Source
@@ -22,21 +23,9 @@ from inventory.models import ModelVersion, Source
 SEVERITIES = [(severity.value, severity.label) for severity in Severity]
 GATES = [(gate.value, gate.label) for gate in Gate]
 VERDICTS = [(verdict.value, verdict.label) for verdict in Verdict]
+COUNTED_AS = {severity.value: severity.name.lower() for severity in Severity}
 RULE_ID_LENGTH = 60
 OF_ABSENCE = "VW-OPS-003"  # the one rule that a version breaks by being gone
-
-
-class GapEvent(models.TextChoices):
-    """What a result did to the gap of its rule."""
-
-    OPENED = "opened", "Opened"
-    REOPENED = "reopened", "Reopened"
-    REFRESHED = "refreshed", "Refreshed"
-    CLOSED = "closed", "Closed"
-    UNDECIDED = "undecided", "Cannot be checked"
-    WAIVED = "waived", "Waived"
-    UNWAIVED = "unwaived", "Open again"
-    NONE = "none", "Nothing"
 
 
 def one_subject(name: str) -> models.CheckConstraint:
@@ -250,7 +239,7 @@ class Gap(Work, TenantModel):
         """The count of `Evaluation.COUNTS` that an open gap of this kind is part of."""
         if self.kind == Gap.Kind.MISSING_FIELD:
             return "missing_fields"
-        return Severity(self.severity).name.lower()
+        return COUNTED_AS[self.severity]
 
     @property
     def is_closed(self) -> bool:
@@ -272,22 +261,27 @@ class Gap(Work, TenantModel):
         return Gap.Status.OPEN if self.is_open else Gap.Status(self.status)
 
     def follow(
-        self, result: Result, *, at: datetime, cover: Cover | None = None
+        self,
+        entry: Entry,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        cover: Cover | None = None,
     ) -> GapEvent:
-        """Bring the gap in line with a new result of its rule, unsaved.
+        """Bring the gap in line with a new outcome of its rule, unsaved.
 
         `cover` is the waiver in force over it. An undecided rule leaves the gap open or
         waived, as grave as the policy has it, and marks it.
         """
-        is_undecided = result.verdict.is_undecided
-        if not is_undecided and result.verdict is not Verdict.FAIL:
+        is_undecided = outcome.verdict.is_undecided
+        if not is_undecided and outcome.verdict is not Verdict.FAIL:
             return GapEvent.NONE if self.is_closed else self.close(at=at)
         if not is_undecided:
-            return self._fail(result, at=at, cover=cover)
+            return self._fail(entry, outcome, at=at, cover=cover)
         if self.is_closed:
             return GapEvent.NONE
         told = (self.severity, self.gate)
-        self._grade(result.rule.entry)
+        self._grade(entry)
         event = self.stand_under(cover)
         if self.unknown_since is None:
             self.unknown_since = at
@@ -296,10 +290,11 @@ class Gap(Work, TenantModel):
             return GapEvent.REFRESHED
         return event
 
-    def _fail(self, result: Result, *, at: datetime, cover: Cover | None) -> GapEvent:
-        entry = result.rule.entry
+    def _fail(
+        self, entry: Entry, outcome: Outcome, *, at: datetime, cover: Cover | None
+    ) -> GapEvent:
         told = (self.detail, self.severity, self.gate, self.rule_version)
-        self.detail, self.rule_version = result.outcome.detail, entry.version
+        self.detail, self.rule_version = outcome.detail, entry.version
         self._grade(entry)
         tells = (self.detail, self.severity, self.gate, self.rule_version)
         event = GapEvent.NONE

@@ -14,7 +14,15 @@ from compliance.canonical import Texts, member, text
 from inventory.records import Stage
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
-VALUES = PLAIN | st.lists(PLAIN, max_size=3)
+VALUES = st.recursive(
+    PLAIN,
+    lambda each: (
+        st.lists(each, max_size=3)
+        | st.dictionaries(st.text(max_size=9), each, max_size=3)
+        | st.dictionaries(st.integers(), each, max_size=2)
+    ),
+    max_leaves=4,
+)
 
 
 def dumps(value: Any) -> str:
@@ -31,6 +39,7 @@ def test_members_and_texts_are_those_of_an_object(values: dict[str, Any]) -> Non
     texts = Texts({name: text(value) for name, value in values.items()})
     assert str(texts) == dumps(values)
     assert dumps(dict(texts)) == dumps(values)  # as dumps, for NaN equals nothing
+    assert str(texts.but({"a": "1"})) == dumps({**values, "a": 1})
     for name, value in values.items():
         assert f"{{{member(name, value)}}}" == dumps({name: value})
 

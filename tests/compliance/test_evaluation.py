@@ -228,8 +228,8 @@ def test_a_first_evaluation_writes_each_table_once(acme, make_version, number):
     sent = statements(queries)
     written = [sql.split('"')[1] for sql in sent if sql.startswith("INSERT")]
     assert written == ["compliance_evaluation", "compliance_gap"]
-    # Beside what it costs without a change: the lock, and three to read under it.
-    assert len(sent) == 2 + 3 + 4 + 2
+    # Beside what it costs without a change: the lock, and two to read under it.
+    assert len(sent) == 2 + 3 + 3 + 2
 
 
 def test_an_evaluation_that_changes_results_writes_each_table_once(acme, make_version):

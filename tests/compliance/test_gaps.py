@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import compliance.rules  # noqa: F401 - registers the rules
-from compliance.engine import Outcome, Result, Verdict, rulebook
+from compliance.engine import Outcome, Verdict, rulebook
 from compliance.models import Gap, GapEvent
 from tests.rows import a_gap
 
@@ -18,8 +18,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 RULE = rulebook["VW-INV-001"]
 
 
-def result(verdict: Verdict, detail: str = "No owner is recorded.") -> Result:
-    return Result(RULE, Outcome(verdict, detail), {})
+def outcome(verdict: Verdict, detail: str = "No owner is recorded.") -> Outcome:
+    return Outcome(verdict, detail)
 
 
 def open_gap() -> Gap:
@@ -36,12 +36,15 @@ def open_gap() -> Gap:
 
 def test_the_same_failure_again_changes_nothing():
     gap = open_gap()
-    assert gap.follow(result(Verdict.FAIL), at=START) is GapEvent.NONE
+    assert gap.follow(RULE.entry, outcome(Verdict.FAIL), at=START) is GapEvent.NONE
 
 
 def test_a_failure_in_other_words_refreshes_the_gap():
     gap = open_gap()
-    assert gap.follow(result(Verdict.FAIL, "Nobody."), at=START) is GapEvent.REFRESHED
+    assert (
+        gap.follow(RULE.entry, outcome(Verdict.FAIL, "Nobody."), at=START)
+        is GapEvent.REFRESHED
+    )
     assert gap.detail == "Nobody."
     assert gap.opened_at == START
 
@@ -49,12 +52,16 @@ def test_a_failure_in_other_words_refreshes_the_gap():
 def test_an_undecided_rule_marks_the_gap_once_and_leaves_it_open():
     gap = open_gap()
     first, second = START + timedelta(days=1), START + timedelta(days=2)
-    assert gap.follow(result(Verdict.UNKNOWN), at=first) is GapEvent.UNDECIDED
-    assert gap.follow(result(Verdict.ERROR), at=second) is GapEvent.NONE
+    assert (
+        gap.follow(RULE.entry, outcome(Verdict.UNKNOWN), at=first) is GapEvent.UNDECIDED
+    )
+    assert gap.follow(RULE.entry, outcome(Verdict.ERROR), at=second) is GapEvent.NONE
     assert gap.is_open
     assert gap.unknown_since == first
     assert gap.detail == "No owner is recorded."
-    assert gap.follow(result(Verdict.FAIL), at=second) is GapEvent.REFRESHED
+    assert (
+        gap.follow(RULE.entry, outcome(Verdict.FAIL), at=second) is GapEvent.REFRESHED
+    )
     assert gap.unknown_since is None
 
 
@@ -64,7 +71,7 @@ def test_a_gap_is_open_exactly_while_the_last_decision_was_a_failure(verdicts):
     for day, verdict in enumerate(verdicts, start=1):
         at = START + timedelta(days=day)
         before = (gap.status, gap.detail, gap.closed_at, gap.unknown_since)
-        event = gap.follow(result(verdict), at=at)
+        event = gap.follow(RULE.entry, outcome(verdict), at=at)
         after = (gap.status, gap.detail, gap.closed_at, gap.unknown_since)
         assert (event is GapEvent.NONE) == (before == after)
 
