@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.timezone import now
 
+from accounts import tenancy
 from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
 from compliance.catalogue import Entry, Gate, Severity, catalogue
 from compliance.covers import Cover
@@ -144,7 +145,17 @@ class Gap(Work, TenantModel):
         WAIVED = "waived", "Waived"
         CLOSED = "closed", "Closed"
 
-    # Without index and key of their own: the constraints below have both.
+    # Organization, version and source are without index and key of their own: the
+    # constraints below have both. Ten gaps are written for each version.
+    organization = models.ForeignKey(
+        "accounts.Organization",
+        models.PROTECT,
+        related_name="+",
+        editable=False,
+        default=tenancy.current_organization_id,
+        db_index=False,
+        db_constraint=False,  # the organization is that of the version or source
+    )
     version = models.ForeignKey(
         ModelVersion,
         models.CASCADE,
@@ -181,7 +192,12 @@ class Gap(Work, TenantModel):
         "cannot be checked since", null=True, blank=True
     )
     waiver = models.ForeignKey(
-        "compliance.Waiver", models.RESTRICT, null=True, related_name="waived_gaps"
+        "compliance.Waiver",
+        models.RESTRICT,
+        null=True,
+        related_name="waived_gaps",
+        db_index=False,
+        db_constraint=False,
     )
     waived_until = models.DateField(null=True, help_text="None: until it is revoked.")
 
@@ -228,6 +244,10 @@ class Gap(Work, TenantModel):
                 fields=["organization", "owner"],
                 condition=~Q(owner=None),
                 name="gap_by_owner",
+            ),
+            # What a waiver covers. Most gaps have none, and are not in it.
+            models.Index(
+                fields=["waiver"], condition=~Q(waiver=None), name="gap_by_waiver"
             ),
         )
 
