@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compliance.models.changes import ResultChange
 from compliance.models.events import GapEvent
 from compliance.models.gaps import (
     GATES,
@@ -11,7 +12,6 @@ from compliance.models.gaps import (
     Evaluation,
     Gap,
     GapQuerySet,
-    ResultChange,
 )
 from compliance.models.policies import Policy, PolicyEditor, PolicyQuerySet
 from compliance.models.standings import (

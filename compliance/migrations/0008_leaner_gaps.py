@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_four_eyes'),
-        ('compliance', '0006_standings'),
-        ('inventory', '0008_source_history'),
+        ('compliance', '0007_standings'),
+        ('inventory', '0009_source_history'),
     ]
 
     operations = [
