@@ -105,7 +105,8 @@ def evaluate_organization(
         organization, only_due=only_due, version_ids=version_ids, at=at
     ):
         total.add(report)
-    keep_standings(organization, version_ids)
+    if version_ids is None or total.evaluated:
+        keep_standings(organization, version_ids)
     return total
 
 
