@@ -27,8 +27,9 @@ NOT_YOURS = "Only {} can change this view: it is theirs."
 class List:
     """A list whose views can be saved.
 
-    `name` is the word that views are kept under; `filters` maps the parameters that it knows to their choices, None where any value
-    is one; `place` is the name of its address.
+    `name` is the word that views are kept under; `filters` maps the parameters that it
+    knows to their choices, None where any value is one; `place` is the name of its
+    address.
     """
 
     name: str

@@ -19,9 +19,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "verifywise.settings")
 django.setup()
 
-from accounts import tenancy  # noqa: E402
-from accounts.models import Organization  # noqa: E402
-from inventory.models import ModelVersion, RegisteredModel  # noqa: E402
+from accounts import tenancy
+from accounts.models import Organization
+from inventory.models import ModelVersion, RegisteredModel
 
 Facts = dict[str, dict[str, Any]]
 

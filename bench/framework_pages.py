@@ -19,15 +19,15 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "verifywise.settings")
 django.setup()
 
-from django.test import Client  # noqa: E402
+from django.test import Client
 
-from accounts.models import Organization, User  # noqa: E402
-from accounts.roles import Role  # noqa: E402
-from accounts.tenancy import acting_for  # noqa: E402
-from bench.database import statements, tell_the_planner  # noqa: E402
-from bench.versions import OFFICER, a_judged_organization  # noqa: E402
-from inventory import attestations  # noqa: E402
-from inventory.models import ModelVersion  # noqa: E402
+from accounts.models import Organization, User
+from accounts.roles import Role
+from accounts.tenancy import acting_for
+from bench.database import statements, tell_the_planner
+from bench.versions import OFFICER, a_judged_organization
+from inventory import attestations
+from inventory.models import ModelVersion
 
 PAGE = "/console/compliance/framework/EUAIA/"
 CONTROL = "EUAIA-17.1.m"  # has an accountable owner as its evidence

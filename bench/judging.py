@@ -19,18 +19,18 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "verifywise.settings")
 django.setup()
 
-from django.utils.timezone import now  # noqa: E402
+from django.utils.timezone import now
 
-from accounts import tenancy  # noqa: E402
-from accounts.models import Organization  # noqa: E402
-from bench.database import statements, tell_the_planner, writes  # noqa: E402
-from bench.versions import a_judged_organization, an_organization  # noqa: E402
-from compliance.engine import evaluate  # noqa: E402
-from compliance.evaluation import Measure, chunks  # noqa: E402
-from compliance.evidence import gather_facts  # noqa: E402
-from compliance.facts import ModelFacts  # noqa: E402
-from compliance.policies import in_force  # noqa: E402
-from inventory.models import ModelVersion  # noqa: E402
+from accounts import tenancy
+from accounts.models import Organization
+from bench.database import statements, tell_the_planner, writes
+from bench.versions import a_judged_organization, an_organization
+from compliance.engine import evaluate
+from compliance.evaluation import Measure, chunks
+from compliance.evidence import gather_facts
+from compliance.facts import ModelFacts
+from compliance.policies import in_force
+from inventory.models import ModelVersion
 
 WARMING = 20  # versions
 

@@ -19,15 +19,15 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "verifywise.settings")
 django.setup()
 
-from accounts import tenancy  # noqa: E402
-from accounts.models import Organization  # noqa: E402
-from bench import recording  # noqa: E402
-from bench.database import tell_the_planner, writes  # noqa: E402
-from mlflow_sync import sync  # noqa: E402
-from mlflow_sync.models import SyncRun, TrackingServer  # noqa: E402
-from mlflow_sync.queueing import request_sync  # noqa: E402
-from mlflow_sync.servers import save_server  # noqa: E402
-from verifywise import pipeline  # noqa: E402
+from accounts import tenancy
+from accounts.models import Organization
+from bench import recording
+from bench.database import tell_the_planner, writes
+from mlflow_sync import sync
+from mlflow_sync.models import SyncRun, TrackingServer
+from mlflow_sync.queueing import request_sync
+from mlflow_sync.servers import save_server
+from verifywise import pipeline
 
 # What a sync without a change may write: its own record and the trail.
 ALLOWED = {

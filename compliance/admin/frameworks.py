@@ -85,7 +85,7 @@ class ShownVersion:
 class FrameworkAdmin(Page[Framework]):
     """Evidence for the controls of laws and standards, now or as of a day."""
 
-    permissions: ClassVar = {"view": Permission.VIEW}
+    permissions: ClassVar = {"view": Permission.VIEW, "export": Permission.EXPORT}
     actions = None
 
     def get_urls(self) -> list[URLPattern]:
@@ -146,7 +146,7 @@ class FrameworkAdmin(Page[Framework]):
             report=found,
             framework=framework,
             successor=control_map().frameworks.get(framework.superseded_by),
-            formats=FORMATS.values(),
+            formats=FORMATS.values() if self._may("export") else (),
             lines=[line for each, line in kinds if kind in ("", each)],
             kind=kind if kind in KINDS else "",
             kinds=[
@@ -209,8 +209,6 @@ class FrameworkAdmin(Page[Framework]):
         self, request: HttpRequest, framework_id: str, format_key: str
     ) -> HttpResponseBase:
         """Return a framework's report as a file, and say in the trail who took it."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         framework = _framework(framework_id)
         if format_key not in FORMATS:
             raise Http404

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.roles import Permission
 from compliance.api.fields import GATES, SeverityField
 from compliance.frameworks.control_map import Framework, Strength, control_map
 from compliance.frameworks.counting import NO_EVIDENCE, State
@@ -262,6 +263,7 @@ class FrameworkViewSet(GenericViewSet[Any]):
     serializer_class = SummarySerializer
     metadata_class = None
     lookup_value_regex = "[^/]+"
+    permissions: ClassVar = {"export": Permission.EXPORT}
     query_parameters: ClassVar = SCOPE
 
     @extend_schema(parameters=[ScopeSerializer])

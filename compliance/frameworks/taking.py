@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.http import StreamingHttpResponse
 
 from accounts import audit, tenancy
+from accounts.permissions import require
+from accounts.roles import Permission
 from compliance.frameworks.control_map import Framework
 from compliance.frameworks.exports.export import moment_text
 from compliance.frameworks.exports.gathering import export_of
@@ -12,7 +14,11 @@ from compliance.frameworks.report import Scope
 
 
 def taken(framework: Framework, scope: Scope, format_key: str) -> StreamingHttpResponse:
-    """Return the file as a response, streamed; the console and the API come here."""
+    """Return the file as a response, streamed; the console and the API come here.
+
+    Raises NotAllowed where the role does not allow exports.
+    """
+    require(Permission.EXPORT)
     actor = tenancy.current_actor()
     export = export_of(framework, scope, format_key, generated_by=str(actor or ""))
     audit.record(

@@ -88,6 +88,10 @@ class Migration(migrations.Migration):
             model_name='standing',
             index=models.Index(fields=['organization', 'until'], name='standing_until'),
         ),
+        migrations.AddIndex(
+            model_name='standing',
+            index=models.Index(fields=['organization', 'since'], name='standing_since'),
+        ),
         migrations.AddConstraint(
             model_name='standing',
             constraint=accounts.walls.TenantPolicy(name='tenant_compliance_standing'),

@@ -99,6 +99,7 @@ class Standing(TenantModel):
             models.Index(fields=["organization", "version"], name="standing_version"),
             models.Index(fields=["organization", "source"], name="standing_source"),
             models.Index(fields=["organization", "until"], name="standing_until"),
+            models.Index(fields=["organization", "since"], name="standing_since"),
         )
 
     def __str__(self) -> str:

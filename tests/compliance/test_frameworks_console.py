@@ -160,6 +160,27 @@ def test_a_file_is_handed_over_and_the_trail_keeps_who_took_it(
 
 
 @pytest.mark.usefixtures("judged")
+def test_the_role_table_says_who_takes_a_file(
+    acme: Organization, audrey: User, max_: User
+) -> None:
+    path = f"{PAGE}GDPR/export/json/"
+    assert path in Visitor(audrey).page(f"{PAGE}GDPR/")
+    assert signed_in(audrey).get(f"/console/{path}").status_code == 200
+
+    assert path not in Visitor(max_).page(f"{PAGE}GDPR/")
+    caller = Caller(max_, signed_in(max_))
+    assert signed_in(max_).get(f"/console/{path}").status_code == 403
+    status, told = caller.get("frameworks/GDPR/export/", format="json")
+    assert status == 403
+    assert told["detail"] == "“Export” is not open to the role “ML engineer”."
+    with acting_for(acme):
+        taken = AuditEvent.objects.filter(action="framework.exported")
+        assert taken.count() == 1
+        refused = AuditEvent.objects.filter(action="act.refused")
+        assert refused.count() == 2
+
+
+@pytest.mark.usefixtures("judged")
 def test_nobody_else_sees_the_frameworks(charlie: User, bob: User) -> None:
     assert signed_in(charlie).get(f"/console/{PAGE}").status_code in (302, 403)
     assert "0 versions as of now" in Visitor(bob).text(PAGE)
