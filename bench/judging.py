@@ -26,9 +26,10 @@ from accounts.models import Organization
 from bench.database import statements, tell_the_planner, writes
 from bench.versions import a_judged_organization, an_organization
 from compliance.engine import evaluate
-from compliance.evaluation import Measure, chunks
+from compliance.evaluation import chunks
 from compliance.evidence import gather_facts
 from compliance.facts import ModelFacts
+from compliance.judgement import Measure
 from compliance.policies import in_force
 from inventory.models import ModelVersion
 

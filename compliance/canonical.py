@@ -22,11 +22,6 @@ def text(value: Any) -> str:
     return write(value)
 
 
-def member(name: str, value: Any) -> str:
-    """Return a name and its value, as they stand in an object."""
-    return f"{key(name)}:{_WRITERS.get(type(value), _encode)(value)}"
-
-
 @lru_cache(maxsize=4096)  # the names of facts and rules, and some of metrics
 def key(name: str) -> str:
     return encode_basestring_ascii(name)
@@ -55,7 +50,8 @@ def _array(value: list[Any] | tuple[Any, ...]) -> str:
 def _object(value: dict[Any, Any]) -> str:
     if set(map(type, value)) != {str}:
         return _encode(value)
-    return "{" + ",".join([member(name, value[name]) for name in sorted(value)]) + "}"
+    members = [f"{key(name)}:{text(value[name])}" for name in sorted(value)]
+    return "{" + ",".join(members) + "}"
 
 
 _WRITERS: Mapping[type, Callable[[Any], str]] = {

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from compliance import canonical
+from compliance.canonical import Texts
 from compliance.catalogue import Entry, Kind, catalogue, is_always_on
 from compliance.exceptions import CatalogueError
 from compliance.facts import ModelFacts, RequestFacts, SourceFacts
@@ -177,7 +178,7 @@ FACTS: Mapping[Kind, Mapping[str, bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a rule said of one version or source, on which inputs and thresholds."""
+    """What a rule said of one version or source, on which facts and thresholds."""
 
     rule: Rule
     outcome: Outcome
@@ -188,57 +189,30 @@ class Result:
     def verdict(self) -> Verdict:
         return self.outcome.verdict
 
-    def to_json(self, written: dict[str, str] | None = None) -> str:
-        """Return what is stored, as canonical JSON: no key is without a value.
+    def to_json(self) -> str:
+        """Return what is stored of it alone, as canonical JSON: no key without a value.
 
-        A fact that the rule reads and the inputs do not name was unknown. `written` is
-        handed from one result to the next of the same facts: most are seen by several
-        rules, and written for the first of them only.
+        The inputs are what the rule saw besides the facts. Those are stored once for
+        all rules, and what does not differ from subject to subject once for all.
         """
         outcome = self.outcome  # members come in the order of their names
         # Joined by +, which takes a member of an enumeration for the text that it is.
-        told = (
-            '"verdict":"' + outcome.verdict + f'","version":{self.rule.entry.version}'
-        )
-        if self.thresholds:
-            told = f'"thresholds":{canonical.text(self.thresholds)},{told}'
-        written = {} if written is None else written
-        if self.outcome.inputs:
-            members = self._mixed(written)
-        else:
-            members = _members(self.inputs, written)
-        if inputs := ",".join(filter(None, members)):
-            told = f'"inputs":{{{inputs}}},{told}'
+        told = '"verdict":"' + outcome.verdict + '"}'
+        if outcome.inputs and (inputs := known_texts(outcome.inputs)):
+            told = f'"inputs":{Texts(inputs)},{told}'
         if outcome.detail:
             told = f'"detail":{canonical.text(outcome.detail)},{told}'
-        return f"{{{told}}}"
-
-    def _mixed(self, written: dict[str, str]) -> list[str]:
-        """Return facts and what the rule saw besides, as members of an object.
-
-        What it saw may have the name of a fact, and be another.
-        """
-        own = self.outcome.inputs
-        facts = {name: told for name, told in self.inputs.items() if name not in own}
-        members = dict(zip(facts, _members(facts, written), strict=True))
-        members |= {name: _member(name, value) for name, value in own.items()}
-        return [members[name] for name in sorted(members)]
+        return "{" + told
 
 
-def _members(facts: Mapping[str, Any], written: dict[str, str]) -> list[str]:
-    """Return each fact as a member of an object, empty if unknown; most are written."""
-    try:
-        return [written[name] for name in facts]
-    except KeyError:
-        for name, value in facts.items():
-            if name not in written:
-                written[name] = _member(name, value)
-        return [written[name] for name in facts]
-
-
-def _member(name: str, value: Any) -> str:
+def known_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values that are known, each as canonical JSON."""
     # What is true in a condition is known, without a call to tell.
-    return canonical.member(name, value) if value or is_known(value) else ""
+    return {
+        name: canonical.text(value)
+        for name, value in values.items()
+        if value or is_known(value)
+    }
 
 
 def evaluate(
@@ -261,7 +235,6 @@ def _judge(rule: Rule, facts: Facts, parameters: Mapping[str, float]) -> Result:
     except Exception as error:  # rules are plug-ins: a bug must not hide other gaps
         logger.exception("Rule %s crashed", rule.id)
         outcome = Outcome(Verdict.ERROR, f"{type(error).__name__}: {error}")
-    inputs.update(outcome.inputs)
     return Result(rule, outcome, inputs, thresholds)
 
 

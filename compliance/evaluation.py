@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,14 +21,19 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.models import Organization
 from accounts.tenancy import acting_for
-from compliance.catalogue import Kind
-from compliance.engine import Rule, evaluate
+from compliance.engine import evaluate
 from compliance.evidence import compliance_officers, facts_of
 from compliance.facts import ModelFacts, SourceFacts
 from compliance.frameworks import standings
-from compliance.gaps import Judgement, Reconciliation, lock_gaps, reconcile
+from compliance.gaps import (
+    Reconciliation,
+    kept_rule_set,
+    lock_gaps,
+    reconcile,
+)
+from compliance.judgement import Judgement, Measure
 from compliance.models import Evaluation, GapEvent, Policy
-from compliance.policies import InForce, in_force
+from compliance.policies import in_force
 from inventory.models import ModelVersion
 
 CHUNK = 1500  # versions in one transaction, and in memory
@@ -55,32 +60,6 @@ class Report:
         self.last_id = other.last_id
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What versions or sources are judged by, and the policy that says so."""
-
-    policy: int
-    rules: tuple[Rule, ...]
-    thresholds: Mapping[str, float]
-
-    @classmethod
-    def of_versions(cls, policy: InForce) -> Measure:
-        return cls._of(policy, lambda kind: kind.judges_versions)
-
-    @classmethod
-    def of_sources(cls, policy: InForce) -> Measure:
-        return cls._of(policy, lambda kind: kind is Kind.TRACKING_SERVER)
-
-    @classmethod
-    def _of(cls, policy: InForce, judges: Callable[[Kind], bool]) -> Measure:
-        rules = policy.content.rules_on()
-        return cls(
-            policy=policy.number,
-            rules=tuple(rule for rule in rules if judges(rule.entry.kind)),
-            thresholds=policy.content.thresholds,
-        )
-
-
 REPORTED = (
     "evaluated", "changed", "opened", "reopened", "refreshed", "closed", "undecided",
     "waived", "unwaived",
@@ -98,7 +77,7 @@ def evaluate_organization(
 
     Time, members and other versions can change an outcome as well: judge all once a
     day. Each chunk of 1,500 is one transaction; without a change it costs what its facts
-    cost, and writes nothing. Who may approve is asked once, and the policy.
+    cost, and writes nothing. Who may approve is asked once, and what is judged by.
     """
     total = Report()
     for report in chunks(
@@ -144,6 +123,7 @@ def chunks(
     """
     at = at or now()
     measure: Measure | None = None
+    rule_set = 0
     approvers: frozenset[str] | None = None
     report = Report(evaluated=CHUNK, last_id=after)
     while report.evaluated == CHUNK:
@@ -163,7 +143,10 @@ def chunks(
             number = first[0]["in_force"]
             if measure is None or measure.policy != number:
                 measure = Measure.of_versions(in_force())
-            report = _evaluate_chunk(chain([first], due), measure, at=at)
+                rule_set = kept_rule_set(measure)
+            report = _evaluate_chunk(
+                chain([first], due), measure, at=at, rule_set=rule_set
+            )
             del first
         yield report
 
@@ -203,7 +186,7 @@ def evaluate_sources(
             )
         }
         judgements = [
-            Judgement.of(source_id, results.get(source_id, []), policy=measure.policy)
+            Judgement.of(source_id, results.get(source_id, []), measure)
             for source_id in {**known, **results}
         ]
         changed = [
@@ -212,7 +195,9 @@ def evaluate_sources(
             if known.get(judgement.subject_id, [""])[0] != judgement.fingerprint
         ]
         if changed:
-            _count(report, reconcile(changed, subject="source", at=at))
+            rule_set = kept_rule_set(measure)
+            done = reconcile(changed, subject="source", at=at, rule_set=rule_set)
+            _count(report, done)
             ids = [judgement.subject_id for judgement in changed]
             standings.keep(ids, subject="source")
         if any(policy != measure.policy for _, policy in known.values()):
@@ -279,6 +264,7 @@ def _evaluate_chunk(
     measure: Measure,
     *,
     at: datetime,
+    rule_set: int,
 ) -> Report:
     report = Report()
     changed: list[Judgement] = []
@@ -290,8 +276,8 @@ def _evaluate_chunk(
         judgement = Judgement.of(
             row["pk"],
             evaluate(facts, measure.rules, measure.thresholds),
+            measure,
             judged=row["changed_at"],
-            policy=measure.policy,
             registered_model_id=row["registered_model_id"],
         )
         if judgement.fingerprint != row["evaluation__fingerprint"]:
@@ -303,7 +289,8 @@ def _evaluate_chunk(
             outdated.append(row["pk"])
     report.changed = len(changed)
     if changed:
-        _count(report, reconcile(changed, subject="version", at=at))
+        done = reconcile(changed, subject="version", at=at, rule_set=rule_set)
+        _count(report, done)
     for changed_at, version_ids in rejudged.items():
         Evaluation.objects.filter(version__in=version_ids).update(judged=changed_at)
     if outdated:

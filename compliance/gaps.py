@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -19,83 +19,26 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 
 from accounts.tenancy import current_organization_id
-from compliance import bulk, canonical
-from compliance.canonical import Texts
-from compliance.catalogue import Entry, Kind
+from compliance import bulk
+from compliance.catalogue import Entry
 from compliance.covers import Cover, Covers
-from compliance.engine import Outcome, Result, Rule, Verdict
-from compliance.models import WORK, Evaluation, Gap, GapEvent, ResultChange, Waiver
+from compliance.engine import Outcome, Rule, Verdict
+from compliance.judgement import GAP_KINDS, Judgement, Measure
+from compliance.models import (
+    WORK,
+    Evaluation,
+    Gap,
+    GapEvent,
+    ResultChange,
+    RuleSet,
+    Waiver,
+)
 
 LOCK_SPACE = 8  # first key of the advisory locks that keep two evaluations apart
 SWITCHED_OFF = "The rule is no longer applied."
-GAP_KINDS = {
-    Kind.GAP: Gap.Kind.RULE,
-    Kind.TRACKING_SERVER: Gap.Kind.RULE,
-    Kind.MISSING_FIELD: Gap.Kind.MISSING_FIELD,
-}
-
-# Asked of every result: as attributes of their class each would cost a call.
-PASS, FAIL, NOT_APPLICABLE = Verdict.PASS, Verdict.FAIL, Verdict.NOT_APPLICABLE
+FAIL = Verdict.FAIL  # asked of every result: as an attribute it would cost a call
 
 Subject = Literal["version", "source"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """All results for one version or source, and the digest by which they are compared.
-
-    `judged` is the version's `changed_at` as it was read, and `registered_model_id` its
-    model; None for a source. `policy` is the number of the one that rules and thresholds
-    are from; the digest is of what was found, and of how grave a policy has it, but not
-    of its number.
-    """
-
-    subject_id: int
-    # Without what the rules saw, which is stored: a chunk of it would fill the memory.
-    outcomes: Mapping[str, tuple[Rule, Outcome]]
-    stored: Texts  # each result
-    fingerprint: str
-    judged: datetime | None = None
-    policy: int = 0
-    registered_model_id: int | None = None
-
-    @classmethod
-    def of(
-        cls,
-        subject_id: int,
-        results: Sequence[Result],
-        *,
-        judged: datetime | None = None,
-        policy: int = 0,
-        registered_model_id: int | None = None,
-    ) -> Judgement:
-        written: dict[str, str] = {}
-        stored = Texts({result.rule.id: result.to_json(written) for result in results})
-        grades = ",".join(map(_grade, filter(_is_graded, results)))
-        told = f"[{stored},[{grades}]]"
-        return cls(
-            subject_id=subject_id,
-            outcomes={
-                result.rule.id: (result.rule, result.outcome) for result in results
-            },
-            stored=stored,
-            fingerprint=hashlib.sha256(told.encode()).hexdigest(),
-            judged=judged,
-            policy=policy,
-            registered_model_id=registered_model_id,
-        )
-
-
-def _is_graded(result: Result) -> bool:
-    verdict = result.outcome.verdict
-    if verdict is PASS or verdict is NOT_APPLICABLE:
-        return False
-    return result.rule.entry.kind in GAP_KINDS
-
-
-def _grade(result: Result) -> str:
-    entry = result.rule.entry
-    return f'[{canonical.key(entry.id)},{entry.severity:d},"{entry.gate}"]'
 
 
 @dataclass(slots=True)
@@ -105,6 +48,7 @@ class Reconciliation:
     subject: Subject
     at: datetime
     covers: Covers
+    rule_set: int | None = None  # key of that of the measure, if this is to be written
     evaluations: list[Evaluation] = field(default_factory=list)
     new_gaps: list[Gap] = field(default_factory=list)
     changed_gaps: list[Gap] = field(default_factory=list)
@@ -157,6 +101,8 @@ class Reconciliation:
         for rule_id in before.keys() - judgement.outcomes.keys():
             self._switch_off(judgement, gaps.get(rule_id), rule_id, before[rule_id])
         evaluation.results = judgement.stored.but(since_then)
+        evaluation.facts = judgement.facts
+        evaluation.rule_set_id = self.rule_set
         evaluation.fingerprint = judgement.fingerprint
         evaluation.judged = judgement.judged
         evaluation.policy = judgement.policy
@@ -273,10 +219,11 @@ class Reconciliation:
 
 
 def reconcile(
-    judgements: Sequence[Judgement], *, subject: Subject, at: datetime
+    judgements: Sequence[Judgement], *, subject: Subject, at: datetime, rule_set: int
 ) -> Reconciliation:
     """Store changed results, and bring the gaps in line with them.
 
+    `rule_set` is the key of that of their measure (`kept_rule_set`).
     Waits for another evaluation of the organization to end, and leaves alone what it
     judged on later facts, or under a later policy. Costs four queries to read, however
     many judgements; three where all are first ones.
@@ -291,7 +238,7 @@ def reconcile(
     # What was never judged has no gaps: both are written in one transaction.
     gaps = gaps_of([each for each in ids if each in evaluations], subject=subject)
 
-    done = Reconciliation(subject, at, covers_in_force(at.date()))
+    done = Reconciliation(subject, at, covers_in_force(at.date()), rule_set)
     for judgement in judgements:
         evaluation = evaluations.get(judgement.subject_id) or Evaluation(
             **{f"{subject}_id": judgement.subject_id}, created_at=at
@@ -300,6 +247,23 @@ def reconcile(
             done.apply(judgement, evaluation, gaps.get(judgement.subject_id, {}))
     done.write()
     return done
+
+
+def kept_rule_set(measure: Measure) -> int:
+    """Return the key of the measure's rule set, which is kept if it is a new one.
+
+    Costs one query if it is not.
+    """
+    rule_sets = RuleSet.objects.filter(digest=measure.digest).values_list(
+        "pk", flat=True
+    )
+    if (key := rule_sets.first()) is not None:
+        return key
+    lock_gaps()  # first of all locks: who waits for it must hold no row that others need
+    row, _ = RuleSet.objects.get_or_create(
+        digest=measure.digest, defaults={"rules": measure.as_applied()}
+    )
+    return row.pk
 
 
 def gaps_of(

@@ -21,16 +21,11 @@ from accounts import tenancy
 from accounts.models import Organization
 from compliance.covers import Covers
 from compliance.engine import evaluate
-from compliance.evaluation import CHUNK, Measure, judged_versions
+from compliance.evaluation import CHUNK, judged_versions
 from compliance.evidence import gather_facts
 from compliance.facts import ModelFacts, SourceFacts
-from compliance.gaps import (
-    Judgement,
-    Reconciliation,
-    Subject,
-    covers_in_force,
-    gaps_of,
-)
+from compliance.gaps import Reconciliation, Subject, covers_in_force, gaps_of
+from compliance.judgement import Judgement, Measure
 from compliance.models import Evaluation, Gap, GapEvent
 from compliance.policies import InForce, in_force
 from compliance.policy import Content, judges_otherwise
@@ -201,6 +196,7 @@ class _Comparison:
                 Judgement.of(
                     key,
                     evaluate(told, each.rules, each.thresholds),
+                    each,
                     registered_model_id=models.get(key),
                 )
                 for each in (self.before, self.after)

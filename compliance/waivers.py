@@ -22,7 +22,8 @@ from accounts.roles import Permission
 from compliance import waiving
 from compliance.engine import rulebook
 from compliance.exceptions import WaiverSettled
-from compliance.gaps import GAP_KINDS, lock_gaps, over_by_itself
+from compliance.gaps import lock_gaps, over_by_itself
+from compliance.judgement import GAP_KINDS
 from compliance.models import Gap, Waiver
 from inventory.models import RegisteredModel
 

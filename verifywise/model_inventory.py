@@ -143,7 +143,7 @@ class VersionViewSet(inventory.VersionViewSet):
         if not self.tells("gaps"):
             return versions
         return versions.prefetch_related(
-            Prefetch("evaluation", Evaluation.objects.defer("results"))
+            Prefetch("evaluation", Evaluation.objects.counts())
         )
 
     def get_serializer_context(self) -> dict[str, Any]:
@@ -153,8 +153,8 @@ class VersionViewSet(inventory.VersionViewSet):
     @action(detail=True, query_parameters=("page", "page_size"))
     def results(self, request: Request, pk: str) -> Response:
         """The latest answer of every rule, with what it saw and which thresholds."""
-        evaluation = Evaluation.objects.filter(version=self.get_object()).first()
-        page = self.paginate_queryset(results_of(evaluation))
+        judged = Evaluation.objects.told().filter(version=self.get_object())
+        page = self.paginate_queryset(results_of(judged.first()))
         return self.get_paginated_response(ResultSerializer(page, many=True).data)
 
     @extend_schema(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -23,7 +23,7 @@ from compliance.admin.shown import shown_gap
 from compliance.admin.trend import TrendPages
 from compliance.admin.waivers import ask_address
 from compliance.admin.working import WorkPages, work_address
-from compliance.models import Gap, Waiver
+from compliance.models import Evaluation, Gap, Waiver
 from compliance.work import MOST_AT_ONCE
 from inventory.admin.models import HEAVY
 from inventory.people import person_named
@@ -89,11 +89,15 @@ class GapAdmin(OffersViews[Gap], TrendPages, WorkPages):
         )
 
     def for_page(self, rows: QuerySet[Gap]) -> QuerySet[Gap]:
+        told = Evaluation.objects.told()
         return (
             rows.select_related(
                 "version__registered_model", "source", "owner", "waiver__decided_by"
             )
-            .prefetch_related("version__evaluation", "source__evaluation")
+            .prefetch_related(
+                Prefetch("version__evaluation", told),
+                Prefetch("source__evaluation", told),
+            )
             .annotate(model_owner=person_named("version__owner"))
         )
 

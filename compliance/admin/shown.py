@@ -72,7 +72,7 @@ class ShownGap:
 
 def shown_gap(gap: Gap, evaluation: Evaluation | None) -> ShownGap:
     """Return a gap with its rule's words. Costs no query if the version came along."""
-    result = evaluation.results.get(gap.rule_id, {}) if evaluation else {}
+    result = evaluation.result(gap.rule_id) if evaluation else {}
     entry = gap.entry
     return ShownGap(
         gap=gap,
@@ -104,17 +104,21 @@ def shown_checks(
         return []
     left_out = set(without)
     order = [Verdict.ERROR, Verdict.UNKNOWN, Verdict.FAIL, Verdict.PASS]
+    results = {
+        rule_id: evaluation.result(rule_id)
+        for rule_id in evaluation.results
+        if rule_id not in left_out
+    }
     checks = [
         ShownCheck(
             rule_id=rule_id,
             title=title(rule_id),
             verdict=Verdict(result["verdict"]),
-            detail=result.get("detail", ""),
-            since=evaluation.since(rule_id),
-            inputs=labelled(result.get("inputs", {})),
+            detail=result["detail"],
+            since=result["since"],
+            inputs=labelled(result["inputs"]),
         )
-        for rule_id, result in evaluation.results.items()
-        if rule_id not in left_out
+        for rule_id, result in results.items()
     ]
     return sorted(
         checks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from django.core.validators import RegexValidator
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django_filters import (
     CharFilter,
     ChoiceFilter,
@@ -201,12 +201,8 @@ def result_of(evaluation: Evaluation, rule_id: str) -> dict[str, Any]:
     return {
         "rule_id": rule_id,
         "title": rule.entry.title if rule else rule_id,
-        "detail": "",
-        "inputs": {},
-        "thresholds": {},
-        **evaluation.results[rule_id],
+        **evaluation.result(rule_id),
         "policy": evaluation.policy,
-        "since": evaluation.since(rule_id),
     }
 
 
@@ -339,9 +335,10 @@ class GapViewSet(Work, Trends, ReadOnlyTenantViewSet[Gap]):
     def get_queryset(self) -> QuerySet[Gap]:
         gaps = super().get_queryset()
         if self.action == "retrieve":
+            told = Evaluation.objects.told()
             return gaps.prefetch_related(
-                "version__evaluation",
-                "source__evaluation",
+                Prefetch("version__evaluation", told),
+                Prefetch("source__evaluation", told),
                 "changes",
                 "comments__author",
             )

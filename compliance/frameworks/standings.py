@@ -32,7 +32,8 @@ from django.utils.timezone import now
 from compliance.engine import Verdict, rulebook
 from compliance.frameworks import tallies
 from compliance.frameworks.counting import State
-from compliance.gaps import GAP_KINDS, lock_gaps
+from compliance.gaps import lock_gaps
+from compliance.judgement import GAP_KINDS
 from compliance.models import Evaluation, Gap, Standing, Waiver
 from inventory.coverage import known
 from inventory.models import ModelVersion

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from compliance.models.changes import ResultChange
+from compliance.models.evaluations import Evaluation
 from compliance.models.events import GapEvent
 from compliance.models.gaps import (
     GATES,
     RULE_ID_LENGTH,
     SEVERITIES,
     VERDICTS,
-    Evaluation,
     Gap,
     GapQuerySet,
 )
 from compliance.models.policies import Policy, PolicyEditor, PolicyQuerySet
+from compliance.models.rule_sets import RuleSet
 from compliance.models.standings import (
     FRAMEWORK_LENGTH,
     Framework,
@@ -43,6 +44,7 @@ __all__ = (
     "PolicyEditor",
     "PolicyQuerySet",
     "ResultChange",
+    "RuleSet",
     "Standing",
     "StandingQuerySet",
     "Waiver",

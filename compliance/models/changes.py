@@ -8,8 +8,9 @@ from __future__ import annotations
 from django.db import models
 
 from accounts.walls import SameOrganization, TenantModel
+from compliance.models.evaluations import one_subject
 from compliance.models.events import GapEvent
-from compliance.models.gaps import RULE_ID_LENGTH, VERDICTS, Gap, one_subject
+from compliance.models.gaps import RULE_ID_LENGTH, VERDICTS, Gap
 from inventory.models import ModelVersion, Source
 
 

@@ -1,4 +1,4 @@
-"""How versions and sources were judged: the latest results, their changes, the gaps.
+"""The gaps of versions and sources.
 
 Written by `compliance.evaluation` only; people read them.
 """
@@ -12,10 +12,11 @@ from django.db.models import Q
 from django.utils.timezone import now
 
 from accounts import tenancy
-from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
+from accounts.walls import SameOrganization, TenantModel
 from compliance.catalogue import Entry, Gate, Severity, catalogue
 from compliance.covers import Cover
 from compliance.engine import Outcome, Verdict, rulebook
+from compliance.models.evaluations import one_subject
 from compliance.models.events import GapEvent
 from compliance.models.work import Work
 from compliance.remedies import Remedy, remedy_for
@@ -27,74 +28,6 @@ VERDICTS = [(verdict.value, verdict.label) for verdict in Verdict]
 COUNTED_AS = {severity.value: severity.name.lower() for severity in Severity}
 RULE_ID_LENGTH = 60
 OF_ABSENCE = "VW-OPS-003"  # the one rule that a version breaks by being gone
-
-
-def one_subject(name: str) -> models.CheckConstraint:
-    """Judged is either a version or a source."""
-    return models.CheckConstraint(
-        condition=Q(version=None) ^ Q(source=None),
-        name=name,
-    )
-
-
-class Evaluation(TenantModel):
-    """The latest result of every rule that is on, for one version or one source.
-
-    `results` maps a rule's id to `engine.Result.to_json()` and, where the verdict is
-    younger than the first evaluation, the time `since` which it is so. The counts are
-    of open gaps, and of waived ones apart. A row is rewritten only when a result
-    differs; where a new policy changes none, its number alone is.
-    """
-
-    COUNTS = ("critical", "high", "medium", "low", "missing_fields", "waived")
-
-    version = OneToOneInOrganization(
-        ModelVersion, models.CASCADE, null=True, related_name="evaluation"
-    )
-    source = OneToOneInOrganization(
-        Source, models.CASCADE, null=True, related_name="evaluation"
-    )
-    results = models.JSONField(default=dict)
-    fingerprint = models.CharField(max_length=64, help_text="Digest of the results.")
-    judged = models.DateTimeField(
-        null=True, help_text="`changed_at` of the version as it was judged."
-    )
-    policy = models.PositiveIntegerField(
-        default=0, help_text="Number of the policy under which the results are so."
-    )
-    created_at = models.DateTimeField(help_text="The first evaluation.")
-    changed_at = models.DateTimeField(help_text="When a result last changed.")
-
-    critical = models.PositiveSmallIntegerField(default=0)
-    high = models.PositiveSmallIntegerField(default=0)
-    medium = models.PositiveSmallIntegerField(default=0)
-    low = models.PositiveSmallIntegerField(default=0)
-    missing_fields = models.PositiveSmallIntegerField(default=0)
-    waived = models.PositiveSmallIntegerField(default=0)
-
-    class Meta(TenantModel.Meta):
-        constraints = (
-            *TenantModel.Meta.constraints,
-            SameOrganization(
-                field="version", name="same_compliance_evaluation_version"
-            ),
-            SameOrganization(field="source", name="same_compliance_evaluation_source"),
-            one_subject("evaluation_of_version_or_source"),
-            models.UniqueConstraint(
-                fields=["organization", "version"], name="one_evaluation_per_version"
-            ),
-            models.UniqueConstraint(
-                fields=["organization", "source"], name="one_evaluation_per_source"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"evaluation of {self.version or self.source}"
-
-    def since(self, rule_id: str) -> datetime:
-        """Return when the verdict of a rule became what it is."""
-        since = self.results[rule_id].get("since")
-        return datetime.fromisoformat(since) if since else self.created_at
 
 
 class GapQuerySet(models.QuerySet["Gap"]):

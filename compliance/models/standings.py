@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.walls import SameOrganization, TenantModel
-from compliance.models.gaps import one_subject
+from compliance.models.evaluations import one_subject
 from inventory.models import ModelVersion, Source
 
 FRAMEWORK_LENGTH = 40

@@ -22,8 +22,10 @@ from compliance.evaluation import (
 )
 from compliance.evidence import gather_facts
 from compliance.facts import SourceFacts
-from compliance.gaps import SWITCHED_OFF, Judgement, reconcile
+from compliance.gaps import SWITCHED_OFF, kept_rule_set, reconcile
+from compliance.judgement import Judgement, Measure
 from compliance.models import Evaluation, Gap, ResultChange
+from compliance.policies import in_force
 from inventory.models import ModelVersion
 from tests.compliance.conftest import LAST_WEEK, TODAY, TOMORROW, YESTERDAY, change
 from tests.rows import a_policy
@@ -69,11 +71,13 @@ def test_every_outcome_is_kept_with_inputs_thresholds_and_time(acme, make_versio
     assert verdicts["VW-INV-001"] == "pass"
     assert verdicts[PRIVACY] == "fail"
     assert verdicts["VW-APR-001"] == "unknown"
-    assert evaluation.results["VW-FAIR-002"] == {
+    assert evaluation.result("VW-FAIR-002") == {
         "verdict": "pass",
+        "detail": "",
         "version": 1,
         "inputs": {"data_sensitivity": "personal", "dpd": 0.04},
         "thresholds": {"demographic_parity_max": 0.1},
+        "since": YESTERDAY,
     }
     assert evaluation.since(PRIVACY) == YESTERDAY
     assert evaluation.changed_at == YESTERDAY
@@ -178,8 +182,10 @@ def test_a_trigger_is_judged_but_never_a_gap(acme, version):
     book = Rulebook()
     book.add(rule)
     facts = gather_facts([version.pk], today=TODAY.date())
-    results = evaluate(facts[version.pk], book, {})
-    reconcile([Judgement.of(version.pk, results)], subject="version", at=TODAY)
+    measure = Measure(0, tuple(book), {})
+    judgement = Judgement.of(version.pk, evaluate(facts[version.pk], book, {}), measure)
+    rule_set = kept_rule_set(measure)
+    reconcile([judgement], subject="version", at=TODAY, rule_set=rule_set)
     assert version.evaluation.results["ACME-001"]["verdict"] == "fail"
     assert not Gap.objects.exists()
 
@@ -211,14 +217,16 @@ def test_without_a_change_nothing_is_written_and_few_queries_are_sent(
         (report,) = chunks(acme, at=TOMORROW)
 
     assert (report.evaluated, report.changed) == (3, 0)
-    # Approvers and policy, once for all chunks; facts, their company and runs for each.
-    assert len(statements(queries)) == 2 + 3
+    # Approvers, policy and rule set, once for all chunks; facts, their company and runs
+    # for each.
+    assert len(statements(queries)) == 3 + 3
     assert all(sql.startswith("SELECT") for sql in statements(queries))
     assert AuditEvent.objects.count() == entries
 
 
 @pytest.mark.parametrize("number", [1, 5])
 def test_a_first_evaluation_writes_each_table_once(acme, make_version, number):
+    kept_rule_set(Measure.of_versions(in_force()))
     for count in range(1, number + 1):
         make_version(count, **ASKING)
     with CaptureQueriesContext(connection) as queries:
@@ -229,7 +237,7 @@ def test_a_first_evaluation_writes_each_table_once(acme, make_version, number):
     written = [sql.split('"')[1] for sql in sent if sql.startswith("INSERT")]
     assert written == ["compliance_evaluation", "compliance_gap"]
     # Beside what it costs without a change: the lock, and two to read under it.
-    assert len(sent) == 2 + 3 + 3 + 2
+    assert len(sent) == 3 + 3 + 3 + 2
 
 
 def test_an_evaluation_that_changes_results_writes_each_table_once(acme, make_version):
@@ -339,8 +347,11 @@ def test_the_chunks_add_up(acme, make_version, monkeypatch):
 def test_an_evaluation_on_older_facts_yields_to_one_on_later_facts(acme, version):
     change(version, at=TODAY, owner="")
     evaluate_organization(acme, at=TODAY)
-    late = Judgement.of(version.pk, [], judged=YESTERDAY)
-    assert reconcile([late], subject="version", at=TOMORROW).evaluations == []
+    measure = Measure.of_versions(in_force())
+    late = Judgement.of(version.pk, [], measure, judged=YESTERDAY)
+    rule_set = kept_rule_set(measure)
+    done = reconcile([late], subject="version", at=TOMORROW, rule_set=rule_set)
+    assert done.evaluations == []
     assert Gap.objects.get(rule_id="VW-INV-001").is_open
 
 

@@ -20,8 +20,10 @@ from compliance.evaluation import (
     evaluate_sources,
 )
 from compliance.facts import SourceFacts
-from compliance.gaps import Judgement, reconcile
+from compliance.gaps import kept_rule_set, reconcile
+from compliance.judgement import Judgement, Measure
 from compliance.models import Evaluation, Gap, Policy, ResultChange
+from compliance.policies import InForce
 from compliance.policy import DEFAULTS, Content, read
 from compliance.preview import preview
 from compliance.standing import standing
@@ -91,7 +93,7 @@ def test_a_threshold_of_the_policy_applies_and_is_stored(acme, make_version):
     assert evaluate_organization(acme, at=TODAY).opened == 1
 
     evaluation = Evaluation.objects.get(version=version)
-    assert evaluation.results["VW-FAIR-002"]["thresholds"] == {
+    assert evaluation.result("VW-FAIR-002")["thresholds"] == {
         "demographic_parity_max": 0.05
     }
     assert evaluation.policy == 1
@@ -173,8 +175,11 @@ def test_a_policy_published_meanwhile_applies_from_the_next_chunk_on(
 def test_an_evaluation_under_an_earlier_policy_yields(acme, version):
     a_policy(1, rules={PRIVACY: OFF})
     evaluate_organization(acme, at=TODAY)
-    late = Judgement.of(version.pk, [], judged=LAST_WEEK, policy=0)
-    assert reconcile([late], subject="version", at=TOMORROW).evaluations == []
+    early = Measure.of_versions(InForce(0, DEFAULTS))
+    late = Judgement.of(version.pk, [], early, judged=LAST_WEEK)
+    rule_set = kept_rule_set(early)
+    done = reconcile([late], subject="version", at=TOMORROW, rule_set=rule_set)
+    assert done.evaluations == []
     assert Evaluation.objects.get(version=version).policy == 1
 
 

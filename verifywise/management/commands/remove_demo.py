@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from accounts import audit, tenancy
 from accounts.models import Organization, User
 from compliance.frameworks import standings
-from compliance.models import FrameworkTally
+from compliance.models import Evaluation, FrameworkTally, RuleSet
 from inventory.models import (
     Attestation,
     EvidenceFile,
@@ -58,6 +58,7 @@ def _remove(organization: Organization) -> int:
     for model in (TrackingServer, RegisteredModel, ModelVersion):
         model.history.filter(source_id__in=ids).delete()
     Source.history.filter(id__in=ids).delete()
+    RuleSet.objects.exclude(pk__in=Evaluation.objects.values("rule_set")).delete()
     FrameworkTally.objects.all().delete()
     standings.catch_up()  # counts anew what is left
     audit.record("demo.removed", organization, changes={"models": removed})
