@@ -252,7 +252,7 @@ def reconcile(
 def kept_rule_set(measure: Measure) -> int:
     """Return the key of the measure's rule set, which is kept if it is a new one.
 
-    Costs one query if it is not.
+    Costs one query, three where it is new.
     """
     rule_sets = RuleSet.objects.filter(digest=measure.digest).values_list(
         "pk", flat=True
@@ -260,8 +260,11 @@ def kept_rule_set(measure: Measure) -> int:
     if (key := rule_sets.first()) is not None:
         return key
     lock_gaps()  # first of all locks: who waits for it must hold no row that others need
-    row, _ = RuleSet.objects.get_or_create(
-        digest=measure.digest, defaults={"rules": measure.as_applied()}
+    (row,) = RuleSet.objects.bulk_create(
+        [RuleSet(digest=measure.digest, rules=measure.as_applied())],
+        update_conflicts=True,  # somebody kept it while we waited
+        unique_fields=["organization", "digest"],
+        update_fields=["digest"],
     )
     return row.pk
 

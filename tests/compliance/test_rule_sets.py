@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.tenancy import acting_for
+from compliance import gaps
 from compliance.engine import rulebook
 from compliance.evaluation import evaluate_organization, evaluate_sources
 from compliance.gaps import kept_rule_set
@@ -128,6 +129,22 @@ def test_joining_results_costs_one_query_or_none(acme, version):
             evaluation = evaluations.get()
             assert all(evaluation.result(rule_id) for rule_id in evaluation.results)
         assert len(queries) == cost
+
+
+def test_a_rule_set_that_another_keeps_meanwhile_is_the_same(
+    acme, in_acme, monkeypatch
+):
+    measure = Measure.of_versions(in_force())
+    theirs: list[int] = []
+    waiting = gaps.lock_gaps
+
+    def keep_it_first() -> None:
+        monkeypatch.setattr(gaps, "lock_gaps", waiting)
+        theirs.append(kept_rule_set(measure))
+
+    monkeypatch.setattr(gaps, "lock_gaps", keep_it_first)
+    assert kept_rule_set(measure) == theirs[0]
+    assert RuleSet.objects.count() == 1
 
 
 def test_a_rule_set_stays_in_its_organization(acme, borealis, version):
