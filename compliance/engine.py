@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -195,14 +196,18 @@ class Result:
         The inputs are what the rule saw besides the facts. Those are stored once for
         all rules, and what does not differ from subject to subject once for all.
         """
-        outcome = self.outcome  # members come in the order of their names
-        # Joined by +, which takes a member of an enumeration for the text that it is.
-        told = '"verdict":"' + outcome.verdict + '"}'
+        outcome = self.outcome
+        before, after = _around_inputs(outcome.verdict, outcome.detail)
         if outcome.inputs and (inputs := known_texts(outcome.inputs)):
-            told = f'"inputs":{Texts(inputs)},{told}'
-        if outcome.detail:
-            told = f'"detail":{canonical.text(outcome.detail)},{told}'
-        return "{" + told
+            return f'{before}"inputs":{Texts(inputs)},{after}'
+        return before + after
+
+
+@lru_cache(maxsize=4096)  # most of what rules say they say of many versions
+def _around_inputs(verdict: Verdict, detail: str) -> tuple[str, str]:
+    """Return an object's text up to the inputs and from there on, in order of names."""
+    before = f'{{"detail":{canonical.text(detail)},' if detail else "{"
+    return before, f'"verdict":"{verdict.value}"}}'
 
 
 def known_texts(values: Mapping[str, Any]) -> dict[str, str]:
