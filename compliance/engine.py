@@ -131,7 +131,7 @@ class Rule:
     reads: tuple[str, ...]
     thresholds: tuple[str, ...] = ()
     id: str = field(init=False)
-    # The facts that every result shows, sorted as they are stored.
+    # The facts that are shown with its result, sorted.
     shown: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -179,12 +179,11 @@ FACTS: Mapping[Kind, Mapping[str, bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a rule said of one version or source, on which facts and thresholds."""
+    """What a rule said of one version or source, and the facts that it was shown."""
 
     rule: Rule
     outcome: Outcome
-    inputs: Mapping[str, Any]
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any]  # by the names of `rule.shown`
 
     @property
     def verdict(self) -> Verdict:
@@ -233,14 +232,14 @@ def evaluate(
 
 
 def _judge(rule: Rule, facts: Facts, parameters: Mapping[str, float]) -> Result:
-    inputs = {name: getattr(facts, name) for name in rule.shown}
+    shown = {name: getattr(facts, name) for name in rule.shown}
     thresholds = {name: parameters[name] for name in rule.thresholds}
     try:
         outcome = rule.check(facts, **thresholds)
     except Exception as error:  # rules are plug-ins: a bug must not hide other gaps
         logger.exception("Rule %s crashed", rule.id)
         outcome = Outcome(Verdict.ERROR, f"{type(error).__name__}: {error}")
-    return Result(rule, outcome, inputs, thresholds)
+    return Result(rule, outcome, shown)
 
 
 class Rulebook:

@@ -233,7 +233,7 @@ def reconcile(
     within = {f"{subject}__in": ids}
     evaluations = {
         getattr(row, f"{subject}_id"): row
-        for row in Evaluation.objects.filter(**within)
+        for row in Evaluation.objects.defer("facts").filter(**within)
     }
     # What was never judged has no gaps: both are written in one transaction.
     gaps = gaps_of([each for each in ids if each in evaluations], subject=subject)

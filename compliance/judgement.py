@@ -10,7 +10,7 @@ from typing import Any
 
 from compliance import canonical
 from compliance.canonical import Texts
-from compliance.catalogue import Kind
+from compliance.catalogue import Entry, Kind
 from compliance.engine import Outcome, Result, Rule, Verdict, known_texts
 from compliance.models import Gap
 from compliance.policies import InForce
@@ -33,12 +33,16 @@ class Measure:
     rules: tuple[Rule, ...]
     thresholds: Mapping[str, float]
     digest: str = field(init=False)  # of `as_applied`
-    grades: Mapping[str, str] = field(init=False)  # how grave a gap is, by rule
+    grades: Mapping[str, str] = field(init=False)  # rule -> how grave its gap is
 
     def __post_init__(self) -> None:
         told = canonical.text(self.as_applied())
         object.__setattr__(self, "digest", hashlib.sha256(told.encode()).hexdigest())
-        grades = {rule.id: _grade(rule) for rule in self.rules}
+        grades = {
+            rule.id: _grade(rule.entry)
+            for rule in self.rules
+            if rule.entry.kind in GAP_KINDS
+        }
         object.__setattr__(self, "grades", grades)
 
     @classmethod
@@ -65,7 +69,7 @@ class Measure:
         """
         return {
             rule.id: {
-                "reads": list(rule.shown),
+                "shown": list(rule.shown),
                 "thresholds": {name: self.thresholds[name] for name in rule.thresholds},
                 "version": rule.entry.version,
             }
@@ -110,10 +114,11 @@ class Judgement:
             rule, outcome = result.rule, result.outcome
             written[rule.id] = result.to_json()
             outcomes[rule.id] = (rule, outcome)
-            shown.update(result.inputs)
+            shown.update(result.facts)
             verdict = outcome.verdict
-            if verdict is not PASS and verdict is not NOT_APPLICABLE:
-                grades.append(measure.grades[rule.id])
+            is_met = verdict is PASS or verdict is NOT_APPLICABLE
+            if not is_met and (grade := measure.grades.get(rule.id)):
+                grades.append(grade)
         stored, facts = Texts(written), Texts(known_texts(shown))
         told = f'[{stored},{facts},[{",".join(grades)}],"{measure.digest}"]'
         return cls(
@@ -128,9 +133,5 @@ class Judgement:
         )
 
 
-def _grade(rule: Rule) -> str:
-    """Return how grave a gap of the rule is; nothing if it makes none."""
-    if rule.entry.kind not in GAP_KINDS:
-        return ""
-    entry = rule.entry
+def _grade(entry: Entry) -> str:
     return f'[{canonical.key(entry.id)},{entry.severity:d},"{entry.gate}"]'

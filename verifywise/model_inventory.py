@@ -143,7 +143,7 @@ class VersionViewSet(inventory.VersionViewSet):
         if not self.tells("gaps"):
             return versions
         return versions.prefetch_related(
-            Prefetch("evaluation", Evaluation.objects.counts())
+            Prefetch("evaluation", Evaluation.objects.without_documents())
         )
 
     def get_serializer_context(self) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class JudgedModelAdmin(RegisteredModelAdmin):
         return markup.NOTHING if model.out_of_scope else parts.badges(model.gap_counts)
 
     def versions_of(self, row: RegisteredModel) -> QuerySet[ModelVersion]:
-        counts = Evaluation.objects.counts()
+        counts = Evaluation.objects.without_documents()
         return super().versions_of(row).prefetch_related(Prefetch("evaluation", counts))
 
 
@@ -111,7 +111,7 @@ class JudgedVersionAdmin(ModelVersionAdmin):
 
     def for_list(self, rows: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
         """Costs one query more: the counts of the page's versions."""
-        counts = Evaluation.objects.counts()
+        counts = Evaluation.objects.without_documents()
         return super().for_list(rows).prefetch_related(Prefetch("evaluation", counts))
 
     def for_page(self, rows: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:

@@ -7,6 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    """Gone back from, results lack what rule sets tell until all is judged anew."""
 
     dependencies = [
         ('accounts', '0004_saved_views'),
@@ -23,29 +24,14 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='evaluation',
             name='fingerprint',
-            field=models.CharField(help_text='Digest of all these.', max_length=64),
-        ),
-        migrations.AlterField(
-            model_name='evaluation',
-            name='organization',
-            field=models.ForeignKey(db_constraint=False, db_index=False, default=accounts.tenancy.current_organization_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization'),
-        ),
-        migrations.AlterField(
-            model_name='evaluation',
-            name='source',
-            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evaluation', to='inventory.source'),
-        ),
-        migrations.AlterField(
-            model_name='evaluation',
-            name='version',
-            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evaluation', to='inventory.modelversion'),
+            field=models.CharField(help_text='Digest of results, facts, rule set, and of how grave gaps are.', max_length=64),
         ),
         migrations.CreateModel(
             name='RuleSet',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('digest', models.CharField(help_text='SHA-256 of the rules.', max_length=64)),
-                ('rules', models.JSONField(help_text='rule -> version, facts read, thresholds by name.')),
+                ('rules', models.JSONField(help_text='rule -> version, facts shown, thresholds by name.')),
                 ('organization', models.ForeignKey(default=accounts.tenancy.current_organization_id, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization')),
             ],
             options={

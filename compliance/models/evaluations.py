@@ -1,6 +1,6 @@
 """How versions and sources were judged last.
 
-Written by `compliance.evaluation` only; people read it.
+Written by `compliance.gaps` only; people read it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def one_subject(name: str) -> models.CheckConstraint:
 
 
 class EvaluationQuerySet(models.QuerySet["Evaluation"]):
-    def counts(self) -> EvaluationQuerySet:
-        """Leave out the documents: lists show the counts alone."""
+    def without_documents(self) -> EvaluationQuerySet:
+        """Bring the counts alone, which lists show."""
         return self.defer("results", "facts")
 
     def told(self) -> EvaluationQuerySet:
@@ -42,8 +42,8 @@ class Evaluation(TenantModel):
     younger than the first evaluation, the time `since` which it is so. What rules have
     in common stands once: the facts in the row, their versions and thresholds in the
     rule set; `result` joins them. The counts are of open gaps, and of waived ones
-    apart. A row is rewritten only when a result differs; where a new policy changes
-    none, its number alone is.
+    apart. A row is rewritten only when a result differs, or what it was judged by; where a
+    new policy changes neither, its number alone is.
     """
 
     COUNTS = ("critical", "high", "medium", "low", "missing_fields", "waived")
@@ -86,7 +86,10 @@ class Evaluation(TenantModel):
         db_index=False,
         db_constraint=False,
     )
-    fingerprint = models.CharField(max_length=64, help_text="Digest of all these.")
+    fingerprint = models.CharField(
+        max_length=64,
+        help_text="Digest of results, facts, rule set, and of how grave gaps are.",
+    )
     judged = models.DateTimeField(
         null=True, help_text="`changed_at` of the version as it was judged."
     )
@@ -140,7 +143,7 @@ class Evaluation(TenantModel):
         told = {"detail": "", "thresholds": {}, **applied, **self.results[rule_id]}
         facts = {
             name: self.facts[name]
-            for name in told.pop("reads", ())
+            for name in told.pop("shown", ())
             if name in self.facts
         }
         return {

@@ -36,7 +36,7 @@ def test_all_versions_share_one_rule_set(acme, version, make_version):
     rule_set = RuleSet.objects.get()
     assert set(Evaluation.objects.values_list("rule_set", flat=True)) == {rule_set.pk}
     assert rule_set.rules[FAIR] == {
-        "reads": [
+        "shown": [
             "affected_groups",
             "annex_iii_category",
             "data_sensitivity",

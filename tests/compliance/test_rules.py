@@ -53,6 +53,13 @@ def test_a_fault_moves_the_rules_that_it_concerns_and_no_other(fault, moved):
     assert verdicts(FAULTLESS, **fault) == verdicts(FAULTLESS) | moved
 
 
+def test_what_a_rule_saw_besides_has_no_name_of_a_fact_that_it_is_shown():
+    for fault in ({}, *(fault for fault, _ in CASES)):
+        for result in evaluate(replace(FAULTLESS, **fault), RULES, parameters()):
+            both = result.outcome.inputs.keys() & set(result.rule.shown)
+            assert not both, (fault, result.rule.id)
+
+
 @pytest.mark.parametrize(("fault", "moved"), CASES, ids=lambda case: str(case)[:60])
 def test_only_rules_that_declare_a_fact_are_moved_by_it(fault, moved):
     for rule_id in moved:

@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from accounts import tenancy
 from accounts.models import Organization, User
-from compliance.models import Gap
+from compliance.models import Gap, RuleSet
 from inventory import store, store_files
 from inventory.models import ModelVersion, Run, Source
 from inventory.records import (
@@ -306,12 +306,22 @@ def test_an_open_gap_shows_all_that_is_needed_to_close_it(
         fraud.evaluation.results = {
             "VW-FAIR-002": {
                 "verdict": "fail",
-                "version": 1,
                 "inputs": {"demographic_parity_difference": 0.24},
-                "thresholds": {"demographic_parity_max": 0.1},
             },
-            "VW-INV-001": {"verdict": "pass", "version": 1},
+            "VW-INV-001": {"verdict": "pass"},
         }
+        fraud.evaluation.facts = {"owner": "olga@example.org", "domain": "finance"}
+        fraud.evaluation.rule_set = RuleSet.objects.create(
+            digest="d",
+            rules={
+                "VW-FAIR-002": {
+                    "shown": ["affected_groups"],
+                    "thresholds": {"demographic_parity_max": 0.1},
+                    "version": 1,
+                },
+                "VW-INV-001": {"shown": ["owner"], "thresholds": {}, "version": 1},
+            },
+        )
         fraud.evaluation.save()
 
     page = Visitor(alice).page(f"{VERSIONS}{fraud.pk}/change/")
@@ -325,6 +335,8 @@ def test_an_open_gap_shows_all_that_is_needed_to_close_it(
     assert "Threshold less than 0.1 absolute" in gaps
     assert "Why it matters: evidence for NISTRMF-" in gaps
     assert "Pass Model has an owner VW-INV-001" in gaps
+    assert "Owner olga@example.org" in gaps
+    assert "finance" not in gaps
     assert "How it is closed" in gaps
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accounts.models import User
+from compliance.models import RuleSet
 from inventory.models import ModelVersion, Source
 from tests.callers import Caller, calling
 from tests.rows import (
@@ -67,9 +68,21 @@ def test_a_version_tells_the_latest_answer_of_every_rule(
     an_evaluation(
         version,
         results={
-            "VW-INV-001": {"verdict": "fail", "version": 1, "detail": "No owner."},
-            "ACME-001": {"verdict": "pass", "version": 2, "inputs": {"owner": ""}},
+            "VW-INV-001": {"verdict": "fail", "detail": "No owner."},
+            "ACME-001": {"verdict": "pass", "inputs": {"seen": 3}},
         },
+        facts={"domain": "finance"},
+        rule_set=RuleSet.objects.create(
+            digest="d",
+            rules={
+                "VW-INV-001": {"shown": ["owner"], "thresholds": {}, "version": 1},
+                "ACME-001": {
+                    "shown": ["domain", "owner"],
+                    "thresholds": {"most": 4},
+                    "version": 2,
+                },
+            },
+        ),
     )
 
     first, second = alices.results(f"modelInventory/{version.pk}/results/")
@@ -77,7 +90,9 @@ def test_a_version_tells_the_latest_answer_of_every_rule(
     assert (first["rule_id"], first["verdict"]) == ("VW-INV-001", "fail")
     assert first["detail"] == "No owner."
     assert first["inputs"] == first["thresholds"] == {}
-    assert (second["title"], second["inputs"]) == ("ACME-001", {"owner": ""})
+    assert (second["title"], second["version"]) == ("ACME-001", 2)
+    assert second["inputs"] == {"domain": "finance", "seen": 3}
+    assert second["thresholds"] == {"most": 4}
     assert second["since"] == "2026-01-03T00:00:00Z"
 
 

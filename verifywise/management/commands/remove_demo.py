@@ -13,7 +13,8 @@ from django.utils.timezone import now
 from accounts import audit, tenancy
 from accounts.models import Organization, User
 from compliance.frameworks import standings
-from compliance.models import Evaluation, FrameworkTally, RuleSet
+from compliance.gaps import lock_gaps
+from compliance.models import FrameworkTally, RuleSet
 from inventory.models import (
     Attestation,
     EvidenceFile,
@@ -47,6 +48,7 @@ class Command(BaseCommand):
 
 def _remove(organization: Organization) -> int:
     """Remove the demo's rows from an organization; return how many models there were."""
+    lock_gaps()  # whoever judges meanwhile waits for us, or we for them
     sources = Source.objects.filter(is_demo=True)
     ids = list(sources.values_list("pk", flat=True))
     removed = RegisteredModel.objects.filter(source__in=ids).count()
@@ -58,11 +60,11 @@ def _remove(organization: Organization) -> int:
     for model in (TrackingServer, RegisteredModel, ModelVersion):
         model.history.filter(source_id__in=ids).delete()
     Source.history.filter(id__in=ids).delete()
-    RuleSet.objects.exclude(pk__in=Evaluation.objects.values("rule_set")).delete()
     FrameworkTally.objects.all().delete()
     standings.catch_up()  # counts anew what is left
     audit.record("demo.removed", organization, changes={"models": removed})
     if not Source.objects.exists():
+        RuleSet.objects.all().delete()
         organization.closed_at = now()
         organization.save()
         audit.record("organization.closed", organization, reason=REASON)
