@@ -10,16 +10,35 @@ JSON twice, and unquoted on the other side.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
-from operator import attrgetter
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
+from django.db.models.base import ModelState
 
-from compliance.canonical import Texts
+from compliance.canonical import Texts, Written
+
+_Row = TypeVar("_Row", bound=models.Model)
+
+
+def blank(model: type[models.Model]) -> dict[str, Any]:
+    """Return the attributes of a row of which nothing is told, in their order."""
+    return {each.attname: each.get_default() for each in model._meta.concrete_fields}
+
+
+def made(model: type[_Row], attributes: Mapping[str, Any]) -> _Row:
+    """Make a new row that has all its attributes, as unpickling does.
+
+    Django's constructor puts each in its place by a descriptor, and sends signals: for
+    a gap that takes as long as to judge its rule.
+    """
+    row = model.__new__(model)
+    row.__dict__.update(attributes, _state=ModelState())
+    return row
 
 
 def insert(
@@ -84,8 +103,10 @@ def _told(
     sources: list[str] = []
     constants: list[Any] = []
     varied: list[Any] = []
+    # Rows are whole. By their attributes foreign keys would cost a descriptor's call.
+    attributes = list(map(vars, rows))
     for column in columns:
-        told: list[Any] = list(map(attrgetter(column.attname), rows))
+        told: list[Any] = list(map(itemgetter(column.attname), attributes))
         # Without its length, or what is too long would be cut off.
         kind = str(column.db_type(connection)).split("(")[0]
         if isinstance(column, models.JSONField):
@@ -121,7 +142,7 @@ def _lines(told: Sequence[Any]) -> str:
 
 
 def _json(value: Any) -> str:
-    return str(value) if isinstance(value, Texts) else json.dumps(value)
+    return str(value) if isinstance(value, Texts | Written) else json.dumps(value)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ small objects of plain values, it takes twice as long as the rules that made the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -24,7 +24,8 @@ def text(value: Any) -> str:
 
 @lru_cache(maxsize=4096)  # the names of facts and rules, and some of metrics
 def key(name: str) -> str:
-    return encode_basestring_ascii(name)
+    """Return a name as it stands before its value in an object."""
+    return encode_basestring_ascii(name) + ":"
 
 
 def _boolean(value: bool) -> str:
@@ -50,8 +51,7 @@ def _array(value: list[Any] | tuple[Any, ...]) -> str:
 def _object(value: dict[Any, Any]) -> str:
     if set(map(type, value)) != {str}:
         return _encode(value)
-    members = [f"{key(name)}:{text(value[name])}" for name in sorted(value)]
-    return "{" + ",".join(members) + "}"
+    return an_object([key(name) + text(value[name]) for name in sorted(value)])
 
 
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
@@ -68,14 +68,28 @@ _WRITERS: Mapping[type, Callable[[Any], str]] = {
 }
 
 
+class Written(str):
+    """A value that is JSON already."""
+
+    __slots__ = ()
+
+
+def an_object(members: Iterable[str]) -> Written:
+    """Return the text of an object of these members, which come by name: `"a":1`."""
+    return Written("{" + ",".join(members) + "}")
+
+
 class Texts(Mapping[str, Any]):
-    """Values by name that are kept as texts, each read where somebody looks at it."""
+    """Values by name that are kept as texts, each read where somebody looks at it.
+
+    `whole` are all of them as one object, where that is known.
+    """
 
     __slots__ = ("_texts", "_whole")
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+    def __init__(self, texts: Mapping[str, str], whole: Written | None = None) -> None:
         self._texts = texts
-        self._whole: str | None = None
+        self._whole = whole
 
     def but(self, texts: Mapping[str, str]) -> Texts:
         """Return these values, but for those that are told here."""
@@ -97,6 +111,5 @@ class Texts(Mapping[str, Any]):
         """Return all of them as one object, written once."""
         if self._whole is None:
             texts = self._texts
-            members = [key(each) + ":" + texts[each] for each in sorted(texts)]
-            self._whole = "{" + ",".join(members) + "}"
+            self._whole = an_object([key(each) + texts[each] for each in sorted(texts)])
         return self._whole

@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any
 
 from compliance import canonical
-from compliance.canonical import Texts
 from compliance.catalogue import Entry, Kind, catalogue, is_always_on
 from compliance.exceptions import CatalogueError
 from compliance.facts import ModelFacts, RequestFacts, SourceFacts
@@ -197,8 +196,14 @@ class Result:
         """
         outcome = self.outcome
         before, after = _around_inputs(outcome.verdict, outcome.detail)
-        if outcome.inputs and (inputs := known_texts(outcome.inputs)):
-            return f'{before}"inputs":{Texts(inputs)},{after}'
+        inputs = outcome.inputs
+        if inputs and (
+            told := [name for name in sorted(inputs) if is_known(inputs[name])]
+        ):
+            members = [
+                canonical.key(name) + canonical.text(inputs[name]) for name in told
+            ]
+            return f'{before}"inputs":{canonical.an_object(members)},{after}'
         return before + after
 
 
@@ -207,16 +212,6 @@ def _around_inputs(verdict: Verdict, detail: str) -> tuple[str, str]:
     """Return an object's text up to the inputs and from there on, in order of names."""
     before = f'{{"detail":{canonical.text(detail)},' if detail else "{"
     return before, f'"verdict":"{verdict.value}"}}'
-
-
-def known_texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the values that are known, each as canonical JSON."""
-    # What is true in a condition is known, without a call to tell.
-    return {
-        name: canonical.text(value)
-        for name, value in values.items()
-        if value or is_known(value)
-    }
 
 
 def evaluate(

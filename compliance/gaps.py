@@ -16,7 +16,6 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from django.db import connection, models
-from django.db.models.base import ModelState
 
 from accounts.tenancy import current_organization_id
 from compliance import bulk
@@ -54,12 +53,7 @@ class Reconciliation:
     changed_gaps: list[Gap] = field(default_factory=list)
     changes: list[tuple[ResultChange, Gap | None]] = field(default_factory=list)
     events: list[tuple[int, str, str, str]] = field(default_factory=list)
-    # A gap without anything told of it: its attributes in Django's order.
-    blank: dict[str, Any] = field(
-        default_factory=lambda: {
-            each.attname: each.get_default() for each in Gap._meta.concrete_fields
-        }
-    )
+    blanks: dict[str, dict[str, Any]] = field(default_factory=dict)  # gaps, by rule
 
     @property
     def counts(self) -> Counter[str]:
@@ -161,22 +155,23 @@ class Reconciliation:
         return event, words
 
     def _open(self, subject_id: int, entry: Entry, detail: str) -> Gap:
-        told: dict[str, Any] = self.blank | {
-            f"{self.subject}_id": subject_id,
+        if (blank := self.blanks.get(entry.id)) is None:
+            blank = self.blanks[entry.id] = self._blank(entry)
+        own = {f"{self.subject}_id": subject_id, "detail": detail}
+        gap = bulk.made(Gap, blank | own)
+        self.new_gaps.append(gap)
+        return gap
+
+    def _blank(self, entry: Entry) -> dict[str, Any]:
+        """Return the attributes that all gaps of a rule have in common when they open."""
+        return bulk.blank(Gap) | {
             "rule_id": entry.id,
             "rule_version": entry.version,
             "kind": GAP_KINDS[entry.kind],
             "severity": entry.severity.value,
             "gate": entry.gate.value,
-            "detail": detail,
             "opened_at": self.at,
         }
-        # As unpickling makes an object: Django's constructor puts each attribute in
-        # its place by a descriptor, which takes as long as to judge the rule.
-        gap = Gap.__new__(Gap)
-        gap.__dict__.update(told, _state=ModelState())
-        self.new_gaps.append(gap)
-        return gap
 
     def _switch_off(
         self,
@@ -239,9 +234,10 @@ def reconcile(
     gaps = gaps_of([each for each in ids if each in evaluations], subject=subject)
 
     done = Reconciliation(subject, at, covers_in_force(at.date()), rule_set)
+    blank = bulk.blank(Evaluation) | {"created_at": at}
     for judgement in judgements:
-        evaluation = evaluations.get(judgement.subject_id) or Evaluation(
-            **{f"{subject}_id": judgement.subject_id}, created_at=at
+        evaluation = evaluations.get(judgement.subject_id) or bulk.made(
+            Evaluation, blank | {f"{subject}_id": judgement.subject_id}
         )
         if not _is_later(evaluation, judgement):
             done.apply(judgement, evaluation, gaps.get(judgement.subject_id, {}))

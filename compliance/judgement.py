@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from compliance import canonical
-from compliance.canonical import Texts
+from compliance.canonical import Texts, Written
 from compliance.catalogue import Entry, Kind
-from compliance.engine import Outcome, Result, Rule, Verdict, known_texts
+from compliance.engine import Outcome, Result, Rule, Verdict
 from compliance.models import Gap
 from compliance.policies import InForce
+from inventory.records import is_known
 
 GAP_KINDS = {
     Kind.GAP: Gap.Kind.RULE,
@@ -34,6 +35,10 @@ class Measure:
     thresholds: Mapping[str, float]
     digest: str = field(init=False)  # of `as_applied`
     grades: Mapping[str, str] = field(init=False)  # rule -> how grave its gap is
+    # What objects of results and facts are written by: each id, and each fact that is
+    # shown, with the key before its value; of a fact, where a rule is that is shown it.
+    ids: tuple[tuple[str, str], ...] = field(init=False)
+    shown: tuple[tuple[str, str, int], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         told = canonical.text(self.as_applied())
@@ -44,6 +49,13 @@ class Measure:
             if rule.entry.kind in GAP_KINDS
         }
         object.__setattr__(self, "grades", grades)
+        ids = sorted(rule.id for rule in self.rules)
+        object.__setattr__(self, "ids", tuple((key, canonical.key(key)) for key in ids))
+        places = {
+            name: place for place, rule in enumerate(self.rules) for name in rule.shown
+        }
+        shown = ((name, canonical.key(name), places[name]) for name in sorted(places))
+        object.__setattr__(self, "shown", tuple(shown))
 
     @classmethod
     def of_versions(cls, policy: InForce) -> Measure:
@@ -90,7 +102,7 @@ class Judgement:
     # Without what the rules saw, which is stored: a chunk of it would fill the memory.
     outcomes: Mapping[str, tuple[Rule, Outcome]]
     stored: Texts  # each result
-    facts: Texts  # all that the rules were shown and is known: many read the same
+    facts: Written  # all that the rules were shown and is known: many read the same
     fingerprint: str
     policy: int
     judged: datetime | None = None
@@ -106,25 +118,33 @@ class Judgement:
         judged: datetime | None = None,
         registered_model_id: int | None = None,
     ) -> Judgement:
+        """Write what the rules of the measure said, in their order; or none of them."""
         written: dict[str, str] = {}
         outcomes: dict[str, tuple[Rule, Outcome]] = {}
-        shown: dict[str, Any] = {}
         grades: list[str] = []
         for result in results:
             rule, outcome = result.rule, result.outcome
             written[rule.id] = result.to_json()
             outcomes[rule.id] = (rule, outcome)
-            shown.update(result.facts)
             verdict = outcome.verdict
             is_met = verdict is PASS or verdict is NOT_APPLICABLE
             if not is_met and (grade := measure.grades.get(rule.id)):
                 grades.append(grade)
-        stored, facts = Texts(written), Texts(known_texts(shown))
-        told = f'[{stored},{facts},[{",".join(grades)}],"{measure.digest}"]'
+        ids, shown = (measure.ids, measure.shown) if written else ((), ())
+        whole = canonical.an_object([key + written[rule_id] for rule_id, key in ids])
+        facts = canonical.an_object(
+            [
+                key + canonical.text(value)
+                for name, key, place in shown
+                # What is true in a condition is known, without a call to tell.
+                if (value := results[place].facts[name]) or is_known(value)
+            ]
+        )
+        told = f'[{whole},{facts},[{",".join(grades)}],"{measure.digest}"]'
         return cls(
             subject_id=subject_id,
             outcomes=outcomes,
-            stored=stored,
+            stored=Texts(written, whole),
             facts=facts,
             fingerprint=hashlib.sha256(told.encode()).hexdigest(),
             policy=measure.policy,
@@ -134,4 +154,4 @@ class Judgement:
 
 
 def _grade(entry: Entry) -> str:
-    return f'[{canonical.key(entry.id)},{entry.severity:d},"{entry.gate}"]'
+    return f'[{canonical.text(entry.id)},{entry.severity:d},"{entry.gate}"]'
