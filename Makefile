@@ -9,6 +9,8 @@ DATA_DIR ?= var
 PORT ?= 8000
 MLFLOW_PORT ?= 5050
 export DATA_DIR PORT MLFLOW_PORT
+# Where it is set, as in many containers, each process would compile MLflow anew: 20 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo run test test-mlflow2 check bench soak lock clean
 
