@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +13,8 @@ from accounts.models import User
 from tests.conftest import signed_in
 
 PROBLEM = "application/problem+json"
+
+_schema: dict[str, Any] = {}
 
 
 class Caller:
@@ -72,3 +75,15 @@ def with_token(user: User) -> Caller:
     _, told = calling(user).post("tokens/", {"name": "CI"})
     client = Client(headers={"Authorization": f"Bearer {told['token']}"})
     return Caller(user, client)
+
+
+def schema_told_to(caller: Caller) -> dict[str, Any]:
+    """Return the API's schema, as it was told to whoever asked first.
+
+    It is the same for everybody, and takes 3 s to be made.
+    """
+    if not _schema:
+        answer = caller.client.get("/api/schema/")
+        assert answer.status_code == 200
+        _schema.update(yaml.load(answer.content, Loader=yaml.CSafeLoader))
+    return _schema
