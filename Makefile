@@ -9,7 +9,7 @@ DATA_DIR ?= var
 PORT ?= 8000
 MLFLOW_PORT ?= 5050
 export DATA_DIR PORT MLFLOW_PORT
-# Where it is set, as in many containers, each process would compile MLflow anew: 20 s.
+# Where it is set, as in many containers, each process would compile MLflow anew: 10 s.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo run test test-mlflow2 check bench soak lock clean
@@ -36,7 +36,7 @@ run: install  ## the console and a worker, with your own data under DATA_DIR
 	@exec $(BIN)/python -m verifywise.serve
 
 test: install  ## all tests
-	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto $(ARGS)
+	@DATA_DIR=$(DATA_DIR)/test $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-mlflow2: install $(MLFLOW2)/.installed  ## a sync from a real MLflow 2, of an environment of its own
 	@DATA_DIR=$(DATA_DIR)/test MLFLOW_PYTHON=$(CURDIR)/$(MLFLOW2)/bin/python $(BIN)/python -m pytest \
