@@ -16,9 +16,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 from django.utils.timezone import now
+from django_q.models import Schedule
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from accounts import tenancy
@@ -193,6 +195,7 @@ def test_the_counts_of_a_large_sync_rise_while_one_looks(
     with served(large.make(tmp_path), workers=1) as url:
         with tenancy.acting_for(acme):
             save_server(TrackingServer(url=url, read_artifacts=False), name="Large")
+        Schedule.objects.filter(func=settings.SCHEDULED_SYNC_JOB).delete()  # each hour
         sign_in(page, alice)
         page.get_by_role("link", name="Tracking servers").first.click()
         page.get_by_role("button", name="Sync now").first.click()

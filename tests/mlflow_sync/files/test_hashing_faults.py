@@ -234,7 +234,7 @@ def test_a_sync_that_is_asked_for_comes_first_and_the_file_is_gone_on_with_after
     assert following.reach == SyncRun.Reach.FILES
     assert to_end(acme, following).status == SyncRun.Status.SUCCEEDED
     (begun,) = between.ranges
-    assert int(begun.removeprefix("bytes=")[:-1]) > MIB // 4
+    assert int(begun.removeprefix("bytes=")[:-1]) >= MIB // 4  # what one read brings
     with tenancy.acting_for(acme):
         assert model.manifest()["model.bin"]["sha256"] == digest
 
