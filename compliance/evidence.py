@@ -7,7 +7,9 @@ from dataclasses import fields
 from datetime import date
 from typing import Any
 
+from django.db import models
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import JSONObject
 
 from accounts.roles import Role
 from compliance.company import Company, company_of
@@ -20,10 +22,23 @@ from inventory.records import FIELDS, GOVERNANCE_FIELDS, Kind, Redaction, Stage
 DELETED = "deleted"
 LONGEST_SAID = 100  # characters of a value that a dispute shows
 _JOINED = {"redactions"}  # of the version, and of what it came from
-_COLUMNS = tuple(
-    column.name
-    for column in ModelVersion._meta.concrete_fields
-    if column.name in {item.name for item in fields(ModelFacts)} - _JOINED
+_FACTS = {item.name for item in fields(ModelFacts)} - _JOINED
+_RECORD = [each for each in ModelVersion._meta.concrete_fields if each.name in _FACTS]
+_COLUMNS = tuple(column.name for column in _RECORD)
+_PLAIN = tuple(each.name for each in _RECORD if not isinstance(each, models.JSONField))
+# Fetched as one document: most are empty, and to read each by itself takes longer.
+_DOCUMENTS = (
+    *(each.name for each in _RECORD if isinstance(each, models.JSONField)),
+    "governance",
+    "provenance__owner",
+    "provenance_of_disputed",
+    "others",
+    "redactions",
+    "registered_model__aliases",
+    "registered_model__latest_versions",
+    "registered_model__redactions",
+    "run__redactions",
+    "experiment_redactions",
 )
 _TUPLES = (
     "regulatory_scope",
@@ -83,28 +98,22 @@ def facts_of(
             # The longest document of a version, of which few tell more than the owner.
             provenance_of_disputed=Case(When(~Q(others={}), then=F("provenance"))),
         )
+        .annotate(documents=JSONObject(**{name: F(name) for name in _DOCUMENTS}))
         .order_by("pk")
         .values(
             "pk",
-            *_COLUMNS,
-            "governance",
-            "provenance__owner",
-            "provenance_of_disputed",
-            "others",
-            "redactions",
+            *_PLAIN,
+            "documents",
             "artifacts_fingerprint",
             "registered_model_id",
             "registered_model__name",
-            "registered_model__aliases",
-            "registered_model__latest_versions",
-            "registered_model__redactions",
             "run__lifecycle_stage",
-            "run__redactions",
-            "experiment_redactions",
             "production_since",
             *also,
         )[:limit]
     )
+    for row in rows:
+        row.update(row.pop("documents"))
     company = company_of(rows)
     rows.reverse()
     while rows:
