@@ -190,6 +190,27 @@ class TenantModel(models.Model):
         )
 
 
+class TenantDetail(TenantModel):
+    """A row that many are written of at once, each for another row of the organization.
+
+    Its organization is without index and key of its own: composite constraints of the
+    model have both.
+    """
+
+    organization = models.ForeignKey(
+        "accounts.Organization",
+        models.PROTECT,
+        related_name="+",
+        editable=False,
+        default=tenancy.current_organization_id,
+        db_index=False,
+        db_constraint=False,
+    )
+
+    class Meta(TenantModel.Meta):
+        abstract = True
+
+
 class TenantHistory(HistoricalRecords):
     """Row history behind the same wall as the row; who changed it comes from the act."""
 

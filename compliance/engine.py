@@ -196,15 +196,15 @@ class Result:
         """
         outcome = self.outcome
         before, after = _around_inputs(outcome.verdict, outcome.detail)
-        inputs = outcome.inputs
-        if inputs and (
-            told := [name for name in sorted(inputs) if is_known(inputs[name])]
-        ):
-            members = [
-                canonical.key(name) + canonical.text(inputs[name]) for name in told
-            ]
-            return f'{before}"inputs":{canonical.an_object(members)},{after}'
-        return before + after
+        if not outcome.inputs:  # as of nearly all
+            return before + after
+        inputs = [
+            canonical.key(name) + canonical.text(value)
+            for name, value in sorted(outcome.inputs.items())
+            if is_known(value)
+        ]
+        told = f'"inputs":{canonical.an_object(inputs)},' if inputs else ""
+        return before + told + after
 
 
 @lru_cache(maxsize=4096)  # most of what rules say they say of many versions

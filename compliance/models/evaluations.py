@@ -1,6 +1,7 @@
 """How versions and sources were judged last.
 
-Written by `compliance.gaps` only; people read it.
+Written by `compliance.gaps`; `compliance.evaluation` marks what changed in nothing, and
+`compliance.waiving` moves the counts.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from accounts import tenancy
-from accounts.walls import OneToOneInOrganization, SameOrganization, TenantModel
+from accounts.walls import OneToOneInOrganization, SameOrganization, TenantDetail
 from compliance.models.rule_sets import RuleSet
 from inventory.models import ModelVersion, Source
 
@@ -35,7 +35,7 @@ class EvaluationQuerySet(models.QuerySet["Evaluation"]):
         return self.select_related("rule_set")
 
 
-class Evaluation(TenantModel):
+class Evaluation(TenantDetail):
     """The latest result of every rule that is on, for one version or one source.
 
     `results` maps a rule's id to `engine.Result.to_json()` and, where the verdict is
@@ -48,16 +48,7 @@ class Evaluation(TenantModel):
 
     COUNTS = ("critical", "high", "medium", "low", "missing_fields", "waived")
 
-    # Without indexes and keys of their own: the constraints below have both.
-    organization = models.ForeignKey(
-        "accounts.Organization",
-        models.PROTECT,
-        related_name="+",
-        editable=False,
-        default=tenancy.current_organization_id,
-        db_index=False,
-        db_constraint=False,  # the organization is that of the version or source
-    )
+    # Without index and key of their own, as the organization.
     version = OneToOneInOrganization(
         ModelVersion,
         models.CASCADE,
@@ -108,9 +99,9 @@ class Evaluation(TenantModel):
 
     objects = EvaluationQuerySet.as_manager()
 
-    class Meta(TenantModel.Meta):
+    class Meta(TenantDetail.Meta):
         constraints = (
-            *TenantModel.Meta.constraints,
+            *TenantDetail.Meta.constraints,
             SameOrganization(
                 field="version", name="same_compliance_evaluation_version"
             ),

@@ -1,6 +1,7 @@
 """The gaps of versions and sources.
 
-Written by `compliance.evaluation` only; people read them.
+Opened and closed by `compliance.gaps`, waived by `compliance.waiving`, and worked on by
+people through `compliance.work`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.timezone import now
 
-from accounts import tenancy
-from accounts.walls import SameOrganization, TenantModel
+from accounts.walls import SameOrganization, TenantDetail
 from compliance.catalogue import Entry, Gate, Severity, catalogue
 from compliance.covers import Cover
 from compliance.engine import Outcome, Verdict, rulebook
@@ -61,7 +61,7 @@ class GapQuerySet(models.QuerySet["Gap"]):
         return self.filter(Q(version__absent_since=None) | Q(rule_id=OF_ABSENCE))
 
 
-class Gap(Work, TenantModel):
+class Gap(Work, TenantDetail):
     """A rule that a version or a source does not meet.
 
     A gap is never deleted: a rule that passes again closes it, a relapse opens it
@@ -78,17 +78,8 @@ class Gap(Work, TenantModel):
         WAIVED = "waived", "Waived"
         CLOSED = "closed", "Closed"
 
-    # Organization, version and source are without index and key of their own: the
-    # constraints below have both. Ten gaps are written for each version.
-    organization = models.ForeignKey(
-        "accounts.Organization",
-        models.PROTECT,
-        related_name="+",
-        editable=False,
-        default=tenancy.current_organization_id,
-        db_index=False,
-        db_constraint=False,  # the organization is that of the version or source
-    )
+    # Without index and key of their own, as the organization: ten gaps are written for
+    # each version.
     version = models.ForeignKey(
         ModelVersion,
         models.CASCADE,
@@ -136,10 +127,10 @@ class Gap(Work, TenantModel):
 
     objects = GapQuerySet.as_manager()
 
-    class Meta(TenantModel.Meta):
+    class Meta(TenantDetail.Meta):
         ordering = ("-severity", "opened_at", "id")
         constraints = (
-            *TenantModel.Meta.constraints,
+            *TenantDetail.Meta.constraints,
             SameOrganization(field="version", name="same_compliance_gap_version"),
             SameOrganization(field="source", name="same_compliance_gap_source"),
             SameOrganization(field="waiver", name="same_compliance_gap_waiver"),

@@ -207,10 +207,13 @@ def test_a_sync_that_is_asked_for_comes_first_and_the_file_is_gone_on_with_after
     between.between = lambda _: time.sleep(0.01)
     run = queued(acme, server)
     asked: list[SyncRun] = []
+    states: set[str] = set()
 
     def ask(active: SyncRun) -> None:
-        bookmark = active.place.get("bookmark")
-        if bookmark and bookmark["state"] and not asked:
+        """Ask at the second bookmark: the first may be as early as after one read."""
+        bookmark = active.place.get("bookmark") or {}
+        states.update(filter(None, [bookmark.get("state")]))
+        if len(states) > 1 and not asked:
             with tenancy.acting_for(acme):
                 asked.append(
                     request_sync(
@@ -234,7 +237,7 @@ def test_a_sync_that_is_asked_for_comes_first_and_the_file_is_gone_on_with_after
     assert following.reach == SyncRun.Reach.FILES
     assert to_end(acme, following).status == SyncRun.Status.SUCCEEDED
     (begun,) = between.ranges
-    assert int(begun.removeprefix("bytes=")[:-1]) >= MIB // 4  # what one read brings
+    assert int(begun.removeprefix("bytes=")[:-1]) > MIB // 4
     with tenancy.acting_for(acme):
         assert model.manifest()["model.bin"]["sha256"] == digest
 
